@@ -1,0 +1,434 @@
+/*-------------------------------------------------------------------------
+ *
+ * bind_operand.c
+ *	  Operands of a rule bound to columns, constants and the clock.
+ *
+ * An operand becomes a piece of SQL, fully qualified, over the aliases c (the
+ * contact), a (the activity) and v1, v2, ... (aggregates).  The same text is
+ * compiled by rule_eval.c for live judging and put into queries by rule_sql.c
+ * for history, so both mean the same because they are the same.
+ *
+ * Literals stay raw until the other side of the comparison says how to read
+ * them; everything that could fail on a constant fails here, when the rule is
+ * bound, and never on a row.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+#include "bind_operand.h"
+#include "instant.h"
+#include "rule_text.h"
+
+/* A name farther off than this is no likely misspelling. */
+#define MAX_SUGGESTION_DISTANCE		3
+#define MAX_NAMES_LISTED			40
+
+char *
+ls_bind_type_name(Oid type)
+{
+	return format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY |
+								FORMAT_TYPE_TYPEMOD_GIVEN);
+}
+
+/* The operand as the user wrote it, for messages. */
+char *
+ls_bind_what(const Operand *operand)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	ls_rule_node_text(&buf, operand->node);
+	return buf.data;
+}
+
+static bool
+is_foreign_type(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	bool		result = true;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace != PG_CATALOG_NAMESPACE;
+		ReleaseSysCache(tuple);
+	}
+	/* enums and composites run none but built-in code */
+	if (result && type_is_enum(type))
+		return false;
+	if (result && OidIsValid(get_element_type(type)))
+		return is_foreign_type(get_element_type(type));
+	return result;
+}
+
+/* Set class, type and collation from the type of a column or aggregate. */
+void
+ls_bind_classify(Operand *operand, Oid type, Oid collation)
+{
+	char		category;
+	bool		preferred;
+
+	operand->type = type = getBaseType(type);
+	operand->collation = collation;
+	operand->foreign = is_foreign_type(type);
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+			operand->class = CLASS_NUMBER;
+			return;
+		case BOOLOID:
+			operand->class = CLASS_BOOLEAN;
+			return;
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			operand->class = CLASS_INSTANT;
+			return;
+		case JSONBOID:
+			operand->class = CLASS_JSONB;
+			return;
+		default:
+			break;
+	}
+	get_type_category_preferred(type, &category, &preferred);
+	if (category == TYPCATEGORY_STRING)
+		operand->class = CLASS_TEXT;
+	else if (OidIsValid(get_element_type(type)) && type_is_array(type))
+		operand->class = CLASS_ARRAY;
+	else
+		operand->class = CLASS_OTHER;
+}
+
+/* Names for a hint: the nearest to a misspelt one, and all there are. */
+typedef struct NameList
+{
+	const char *wanted;
+	const char *nearest;
+	int			distance;
+	int			count;
+	StringInfoData all;
+} NameList;
+
+static void
+namelist_init(NameList *list, const char *wanted)
+{
+	list->wanted = wanted;
+	list->nearest = NULL;
+	list->distance = MAX_SUGGESTION_DISTANCE + 1;
+	list->count = 0;
+	initStringInfo(&list->all);
+}
+
+static void
+namelist_add(NameList *list, const char *name)
+{
+	int			len = strlen(list->wanted);
+
+	if (len <= 255 && strlen(name) <= 255)	/* MAX_LEVENSHTEIN_STRLEN */
+	{
+		int			distance = varstr_levenshtein_less_equal(list->wanted, len,
+															 name, strlen(name),
+															 1, 1, 1,
+															 MAX_SUGGESTION_DISTANCE,
+															 true);
+
+		if (distance < list->distance && distance <= (len + 1) / 2)
+		{
+			list->nearest = pstrdup(name);
+			list->distance = distance;
+		}
+	}
+	if (++list->count <= MAX_NAMES_LISTED)
+		appendStringInfo(&list->all, "%s%s", list->count > 1 ? ", " : "",
+						 quote_identifier(name));
+	else if (list->count == MAX_NAMES_LISTED + 1)
+		appendStringInfoString(&list->all, ", ...");
+}
+
+static void
+namelist_add_columns(NameList *list, Oid relid)
+{
+	for (AttrNumber attno = 1;; attno++)
+	{
+		HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+											Int16GetDatum(attno));
+
+		if (!HeapTupleIsValid(tuple))
+			break;
+		if (!((Form_pg_attribute) GETSTRUCT(tuple))->attisdropped)
+			namelist_add(list, NameStr(((Form_pg_attribute) GETSTRUCT(tuple))->attname));
+		ReleaseSysCache(tuple);
+	}
+}
+
+static char *
+namelist_hint(NameList *list, const char *what)
+{
+	if (list->nearest)
+		return psprintf("Perhaps you meant %s. %s: %s.",
+						quote_identifier(list->nearest), what, list->all.data);
+	return psprintf("%s: %s.", what, list->all.data);
+}
+
+ActivitySource *
+ls_bind_kind(BindContext *cxt, const char *kind)
+{
+	ListCell   *lc;
+	NameList	names;
+
+	namelist_init(&names, kind);
+	foreach(lc, cxt->activities)
+	{
+		ActivitySource *source = lfirst(lc);
+
+		if (strcmp(source->kind, kind) == 0)
+			return source;
+		namelist_add(&names, source->kind);
+	}
+	if (names.count == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("unknown kind of activity \"%s\"", kind),
+				 errdetail("No activity table is attached."),
+				 errhint("Attach one with leadstream.attach_activity().")));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("unknown kind of activity \"%s\"", kind),
+			 errhint("%s", namelist_hint(&names, "Attached kinds"))));
+}
+
+/* Attribute number of a user column, or InvalidAttrNumber. */
+static AttrNumber
+user_column(Oid relid, const char *name)
+{
+	AttrNumber	attno;
+
+	if (strlen(name) >= NAMEDATALEN)
+		return InvalidAttrNumber;
+	attno = get_attnum(relid, name);
+	return attno > 0 ? attno : InvalidAttrNumber;
+}
+
+static void
+note_column(BindContext *cxt, Oid relid, AttrNumber attno)
+{
+	ListCell   *lc;
+	UsedColumn *used;
+
+	foreach(lc, cxt->bound->used_columns)
+	{
+		used = lfirst(lc);
+		if (used->relid == relid && used->attno == attno)
+			return;
+	}
+	used = palloc(sizeof(UsedColumn));
+	used->relid = relid;
+	used->attno = attno;
+	cxt->bound->used_columns = lappend(cxt->bound->used_columns, used);
+	if (relid == cxt->bound->contacts->relid)
+		cxt->bound->contact_attnos =
+			bms_add_member(cxt->bound->contact_attnos,
+						   attno - FirstLowInvalidHeapAttributeNumber);
+}
+
+/*
+ * Bind a path whose label "first" names a column of relid; what follows must
+ * be a path into jsonb.
+ */
+Operand *
+ls_bind_column_path(BindContext *cxt, Oid relid, const char *alias,
+					const RuleNode *field, uint32 first)
+{
+	const char *name = ls_rule_text(ls_rule_kid(field, first));
+	AttrNumber	attno = user_column(relid, name);
+	Operand    *operand = palloc0(sizeof(Operand));
+	Oid			type;
+	Oid			collation;
+	int32		typmod;
+	StringInfoData path;
+
+	if (attno == InvalidAttrNumber)
+	{
+		NameList	names;
+		bool		is_kind = false;
+		ListCell   *lc;
+
+		namelist_init(&names, name);
+		namelist_add_columns(&names, relid);
+		foreach(lc, cxt->activities)
+			is_kind |= strcmp(((ActivitySource *) lfirst(lc))->kind, name) == 0;
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("unknown field \"%s\"", name),
+				 is_kind && field->nkids > first + 1 ?
+				 errdetail("\"%s\" is a kind of activity; its fields are read inside an activity condition, as in exists(%s where ...) or last(%s.field).",
+						   name, quote_identifier(name), quote_identifier(name)) :
+				 is_kind ?
+				 errdetail("\"%s\" is a kind of activity; write exists(%s) or count(%s) to speak of its rows.",
+						   name, quote_identifier(name), quote_identifier(name)) : 0,
+				 errhint("%s", namelist_hint(&names,
+											 psprintf("Fields of %s", get_rel_name(relid))))));
+	}
+
+	get_atttypetypmodcoll(relid, attno, &type, &typmod, &collation);
+	note_column(cxt, relid, attno);
+	operand->node = field;
+	operand->aggregate = -1;
+	operand->uses_contact = alias[0] == 'c';
+	operand->uses_activity = alias[0] == 'a';
+	operand->sql = psprintf("%s.%s", alias, quote_identifier(name));
+	ls_bind_classify(operand, type, collation);
+	if (operand->foreign)
+		cxt->bound->foreign = true;
+	if (field->nkids == first + 1)
+		return operand;
+
+	if (operand->class != CLASS_JSONB)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("field \"%s\" of type %s has no parts", name, format_type_be(type)),
+				 errhint("Only a jsonb column can be followed by a path.")));
+	initStringInfo(&path);
+	for (uint32 i = first + 1; i < field->nkids; i++)
+		appendStringInfo(&path, ", %s",
+						 quote_literal_cstr(ls_rule_text(ls_rule_kid(field, i))));
+	operand->sql = psprintf("pg_catalog.jsonb_extract_path(%s%s)",
+							operand->sql, path.data);
+	return operand;
+}
+
+/*
+ * A field: outside a where a column of the contact, inside one a column of
+ * the activity, with "contact." before it of the contact there too.
+ */
+static Operand *
+bind_field(BindContext *cxt, const RuleNode *field)
+{
+	Oid			contacts = cxt->bound->contacts->relid;
+	const char *first = ls_rule_text(ls_rule_kid(field, 0));
+	bool		has_more = field->nkids > 1 &&
+		ls_rule_kid(field, 1)->kind == RULE_LABEL;
+
+	if (has_more && strcmp(first, "contact") == 0 &&
+		(user_column(contacts, ls_rule_text(ls_rule_kid(field, 1))) != InvalidAttrNumber ||
+		 user_column(cxt->here ? cxt->here->relid : contacts, "contact") == InvalidAttrNumber))
+	{
+		if (cxt->only_filter)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("an \"only\" filter cannot read the contact"),
+					 errhint("Filter by columns of the activity alone.")));
+		return ls_bind_column_path(cxt, contacts, "c", field, 1);
+	}
+	if (cxt->here == NULL)
+		return ls_bind_column_path(cxt, contacts, "c", field, 0);
+	if (has_more && strcmp(first, cxt->here->kind) == 0 &&
+		user_column(cxt->here->relid, first) == InvalidAttrNumber)
+		return ls_bind_column_path(cxt, cxt->here->relid, "a", field, 1);
+	return ls_bind_column_path(cxt, cxt->here->relid, "a", field, 0);
+}
+
+Operand *
+ls_bind_operand(BindContext *cxt, const RuleNode *node)
+{
+	Operand    *operand;
+
+	if (node->kind == RULE_FIELD)
+		return bind_field(cxt, node);
+
+	operand = palloc0(sizeof(Operand));
+	operand->node = node;
+	operand->aggregate = -1;
+	operand->sql = pstrdup(ls_rule_text(node));
+	switch (node->kind)
+	{
+		case RULE_STRING:
+			operand->class = CLASS_STRING;
+			break;
+		case RULE_NUMBER:
+			operand->class = CLASS_LITERAL_NUMBER;
+			break;
+		case RULE_BOOLEAN:
+			operand->class = CLASS_LITERAL_BOOLEAN;
+			operand->sql = node->op ? "true" : "false";
+			break;
+		case RULE_NOW:
+		case RULE_TODAY:
+			if (cxt->only_filter)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("an \"only\" filter cannot read the clock"),
+						 errhint("Filter by columns of the activity alone.")));
+			operand->class = CLASS_CLOCK;
+			cxt->bound->uses_clock = true;
+			break;
+		default:
+			elog(ERROR, "unexpected rule node %d", node->kind);	/* cannot happen */
+	}
+	return operand;
+}
+
+/*
+ * A string literal as a constant of a type, read by the type's own input
+ * function here and now.  Dates and times are read in ISO form alone, so that
+ * no session setting has a say; reader is the column, for the message.
+ */
+char *
+ls_bind_constant(Operand *literal, Oid type, const Operand *reader)
+{
+	MemoryContext oldcxt = CurrentMemoryContext;
+	Oid			input;
+	Oid			ioparam;
+	char	   *volatile reason = NULL;
+
+	getTypeInputInfo(type, &input, &ioparam);
+	PG_TRY();
+	{
+		(void) OidInputFunctionCall(input, literal->sql, ioparam, -1);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		/* reading a constant changes nothing, so a new error may replace it */
+		MemoryContextSwitchTo(oldcxt);
+		edata = CopyErrorData();
+		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY ||
+			edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+			PG_RE_THROW();
+		FlushErrorState();
+		reason = edata->message;
+	}
+	PG_END_TRY();
+
+	if (reason)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("%s of type %s cannot be compared with '%s'",
+						ls_bind_what(reader), format_type_be(type), literal->sql),
+				 errdetail("The literal does not read as %s: %s.",
+						   format_type_be(type), reason)));
+	return psprintf("%s::%s", quote_literal_cstr(literal->sql),
+					ls_bind_type_name(type));
+}

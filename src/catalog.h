@@ -1,0 +1,90 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.h
+ *	  What is attached: the contacts table and the kinds of activities, read
+ *	  from leadstream's own tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LS_CATALOG_H
+#define LS_CATALOG_H
+
+#include "access/attnum.h"
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "pgtime.h"
+
+#include "rule_format.h"
+
+/* Attribute numbers of leadstream.contact_source; appended to, never moved. */
+#define CONTACT_SOURCE_CONTACTS		2
+#define CONTACT_SOURCE_KEY			3
+#define CONTACT_SOURCE_KEY_TYPE		4
+#define CONTACT_SOURCE_EMAIL		5
+#define CONTACT_SOURCE_NAME			6
+#define CONTACT_SOURCE_COMPANY		7
+#define CONTACT_SOURCE_CATEGORY		8
+#define CONTACT_SOURCE_ACCOUNT		9
+#define CONTACT_SOURCE_ZONE			10
+
+#define ACTIVITY_SOURCE_ID			1
+#define ACTIVITY_SOURCE_KIND		2
+#define ACTIVITY_SOURCE_ACTIVITY	3
+#define ACTIVITY_SOURCE_CONTACT		4
+#define ACTIVITY_SOURCE_TIME		5
+#define ACTIVITY_SOURCE_ONLY		6
+#define ACTIVITY_SOURCE_ACCOUNT		7
+
+#define STREAM_ID					1
+#define STREAM_ACCOUNT				2
+#define STREAM_NAME					3
+#define STREAM_DESCRIPTION			4
+#define STREAM_RULE					5
+#define STREAM_IS_ENABLED			6
+#define STREAM_RULE_VERSION			7
+#define STREAM_OWNER				8
+#define STREAM_CHANGED				9
+
+#define STREAM_TEAM_STREAM			1
+#define STREAM_TEAM_TEAM			2
+
+typedef struct ContactSource
+{
+	Oid			relid;
+	AttrNumber	key_attno;
+	Oid			key_type;		/* declared type of the key column */
+	Oid			key_base;		/* its base type where that is a domain */
+	Oid			key_collation;
+	char	   *key_name;
+	AttrNumber	account_attno;	/* 0: no accounts */
+	char	   *account_name;
+	char	   *zone;
+	pg_tz	   *tz;
+} ContactSource;
+
+typedef struct ActivitySource
+{
+	int32		source_id;
+	char	   *kind;
+	Oid			relid;
+	AttrNumber	contact_attno;
+	char	   *contact_name;
+	Oid			contact_type;
+	AttrNumber	time_attno;		/* 0: timeless */
+	char	   *time_name;
+	Oid			time_type;		/* timestamptz, timestamp or date */
+	Rule	   *only;			/* NULL: all rows of the table */
+} ActivitySource;
+
+/*
+ * Read the attached contacts table / the kinds into the current memory
+ * context, under a fresh catalog snapshot.  A source whose table or columns
+ * are gone: contacts -> NULL; activities -> left out.  No errors otherwise.
+ */
+extern ContactSource *ls_catalog_contacts(void);
+extern List *ls_catalog_activities(void);	/* of ActivitySource * */
+
+/* OID of a table of the schema leadstream; InvalidOid where it is missing. */
+extern Oid	ls_catalog_relid(const char *name);
+
+#endif							/* LS_CATALOG_H */

@@ -1,0 +1,95 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between PostgreSQL majors, each with its reason.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LS_COMPAT_H
+#define LS_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "leadstream needs PostgreSQL 15 or later"
+#endif
+
+/* 16 took the access to varlena headers out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/*
+ * 16 made type input soft (escontext).  Before, there is nothing to be soft
+ * with: the context is NULL and an error is raised.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#define ls_ereturn(escontext, value, ...) \
+	ereturn(escontext, value, __VA_ARGS__)
+#define LS_FCINFO_ESCONTEXT(fcinfo)		((fcinfo)->context)
+#else
+#define ls_ereturn(escontext, value, ...) \
+	do { \
+		(void) (escontext); \
+		ereport(ERROR, __VA_ARGS__); \
+		return value; \
+	} while (0)
+#define LS_FCINFO_ESCONTEXT(fcinfo)		NULL
+#endif
+
+/*
+ * 16 keeps setting values and their extras in an own memory context and
+ * exports its allocator; before, it is plain malloc.
+ */
+#if PG_VERSION_NUM >= 160000
+#define ls_guc_malloc(size)		guc_malloc(LOG, size)
+#else
+#define ls_guc_malloc(size)		malloc(size)
+#endif
+
+/*
+ * 17 brought RestrictSearchPath(), to be called inside a new GUC nest level
+ * (utils/guc.h).  Before, the same by hand.
+ */
+#if PG_VERSION_NUM >= 170000
+#define ls_restrict_search_path()	RestrictSearchPath()
+#else
+#define ls_restrict_search_path() \
+	((void) set_config_option("search_path", "pg_catalog, pg_temp", \
+							  PGC_USERSET, PGC_S_SESSION, \
+							  GUC_ACTION_SAVE, true, 0, false))
+#endif
+
+/* 17 put the virtual transaction id of a lock's holder into one field. */
+#if PG_VERSION_NUM >= 170000
+#define LS_LOCK_VXID(dst, lock)	((dst) = (lock)->vxid)
+#else
+#define LS_LOCK_VXID(dst, lock) \
+	((dst).backendId = (lock)->backend, \
+	 (dst).localTransactionId = (lock)->lxid)
+#endif
+
+/* 18 brought generated columns that are not stored in the row. */
+#if PG_VERSION_NUM >= 180000
+#define LS_ATTRIBUTE_IS_VIRTUAL(att) \
+	((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define LS_ATTRIBUTE_IS_VIRTUAL(att)	false
+#endif
+
+/* 16 gave make_range() an error context; ours never fails. */
+#if PG_VERSION_NUM >= 160000
+#define ls_make_range(typcache, lower, upper, empty) \
+	make_range(typcache, lower, upper, empty, NULL)
+#else
+#define ls_make_range(typcache, lower, upper, empty) \
+	make_range(typcache, lower, upper, empty)
+#endif
+
+/* 17 put the backend's virtual transaction id into one field too. */
+#if PG_VERSION_NUM >= 170000
+#define LS_MY_LXID				(MyProc->vxid.lxid)
+#else
+#define LS_MY_LXID				(MyProc->lxid)
+#endif
+
+#endif							/* LS_COMPAT_H */

@@ -1,0 +1,212 @@
+/*-------------------------------------------------------------------------
+ *
+ * create_lead.c
+ *	  A lead made by hand.
+ *
+ * The contact comes as a value of any type and is read as the contacts' key.
+ * It is locked like every contact whose leads are written, so a live match of
+ * the same moment finds the lead, or is found.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "contact_arg.h"
+#include "contact_lock.h"
+#include "guc.h"
+#include "owner_sql.h"
+#include "rule_eval.h"
+
+PG_FUNCTION_INFO_V1(leadstream_create_lead);
+
+/* Attribute numbers of leadstream.team. */
+#define TEAM_ID			1
+#define TEAM_ACCOUNT	2
+#define TEAM_NAME		3
+
+/* Find a team of the current account by name. */
+static int32
+find_team(const char *name)
+{
+	Oid			relid = ls_catalog_relid("team");
+	int32		team_id = 0;
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData keys[2];
+	HeapTuple	tuple;
+	bool		isnull;
+
+	if (OidIsValid(relid))
+	{
+		rel = table_open(relid, AccessShareLock);
+		ScanKeyEntryInitialize(&keys[0], 0, TEAM_ACCOUNT, BTEqualStrategyNumber,
+							   TEXTOID, DEFAULT_COLLATION_OID, F_TEXTEQ,
+							   CStringGetTextDatum(ls_guc_account));
+		ScanKeyEntryInitialize(&keys[1], 0, TEAM_NAME, BTEqualStrategyNumber,
+							   TEXTOID, DEFAULT_COLLATION_OID, F_TEXTEQ,
+							   CStringGetTextDatum(name));
+		scan = systable_beginscan(rel, InvalidOid, false, NULL, 2, keys);
+		if ((tuple = systable_getnext(scan)) != NULL)
+			team_id = DatumGetInt32(heap_getattr(tuple, TEAM_ID,
+												 RelationGetDescr(rel), &isnull));
+		systable_endscan(scan);
+		table_close(rel, AccessShareLock);
+	}
+	if (team_id == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("team \"%s\" does not exist", name),
+				 errhint("Create it with leadstream.create_team.")));
+	return team_id;
+}
+
+/* Lock the contact; error unless it is there and of the current account. */
+static void
+lock_contact(ContactSource *contacts, Datum key)
+{
+	ContactLocker *locker = ls_contact_lock_begin(contacts);
+	bool		exists = ls_contact_lock(locker, key);
+
+	ls_contact_lock_end(locker);
+	if (exists)
+	{
+		Snapshot	snapshot;
+		Judge	   *judge;
+
+		CommandCounterIncrement();
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		judge = ls_judge_begin(contacts, snapshot, ls_clock_read(),
+							   InvalidCommandId);
+		exists = ls_judge_contact(judge, key) &&
+			strcmp(ls_judge_account(judge), ls_guc_account) == 0;
+		ls_judge_end(judge);
+		UnregisterSnapshot(snapshot);
+	}
+	if (!exists)
+	{
+		Oid			output;
+		bool		is_varlena;
+
+		getTypeOutputInfo(contacts->key_type, &output, &is_varlena);
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("contact \"%s\" does not exist",
+						OidOutputFunctionCall(output, key)),
+				 errdetail("There is no such \"%s\" in table \"%s\"%s.",
+						   contacts->key_name, get_rel_name(contacts->relid),
+						   *ls_guc_account ? " for the current account" : "")));
+	}
+}
+
+/* Make the lead, in the first stage, and note it. */
+static int64
+make_lead(ContactSource *contacts, Datum key, int32 team_id)
+{
+	TimestampTz now = ls_clock_read();
+	Datum		team = Int32GetDatum(team_id);
+	Datum		account = CStringGetTextDatum(ls_guc_account);
+	Datum		note = CStringGetTextDatum("manual");
+	Datum		values[7];
+	Datum		lead_id;
+	Datum		stage;
+	bool		isnull;
+
+	values[0] = ls_owner_array(&key, NULL, 1, contacts->key_type);
+	values[1] = ls_owner_array(&team, NULL, 1, INT4OID);
+	values[2] = ls_owner_array(&account, NULL, 1, TEXTOID);
+	values[3] = TimestampTzGetDatum(now);
+	values[4] = BoolGetDatum(false);
+	values[5] = BoolGetDatum(true);
+	if (ls_owner_run(OWNER_MAKE_LEADS, contacts, values, NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+				 errmsg("the lead was not inserted"),
+				 errdetail("A trigger or a rule on table \"lead\" prevented it.")));
+	lead_id = datumCopy(SPI_getbinval(SPI_tuptable->vals[0],
+									  SPI_tuptable->tupdesc, 1, &isnull),
+						FLOAT8PASSBYVAL, sizeof(int64));
+	stage = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4,
+						  &isnull);
+
+	values[2] = values[1];
+	values[1] = values[0];
+	values[0] = ls_owner_array(&lead_id, NULL, 1, INT8OID);
+	values[3] = ls_owner_array(&stage, NULL, 1, TEXTOID);
+	values[4] = ls_owner_array(&note, NULL, 1, TEXTOID);
+	values[5] = TimestampTzGetDatum(now);
+	values[6] = ls_owner_actor();
+	ls_owner_run(OWNER_NOTE_CREATED, contacts, values, NULL);
+	return DatumGetInt64(lead_id);
+}
+
+/* create_lead(contact "any", team text) */
+Datum
+leadstream_create_lead(PG_FUNCTION_ARGS)
+{
+	ContactSource *contacts;
+	OwnerState	owner;
+	Datum		key;
+	int32		team_id;
+	int64		lead_id;
+	Datum		values[2];
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("contact must not be null")));
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("team must not be null")));
+	contacts = ls_catalog_contacts();
+	if (contacts == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no contacts table is attached"),
+				 errhint("Call leadstream.attach_contacts first.")));
+
+	team_id = find_team(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	key = ls_contact_arg(fcinfo, 0, contacts);
+	lock_contact(contacts, key);
+
+	if (!ls_owner_begin(&owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"leadstream.lead\" does not exist"),
+				 errhint("Call leadstream.attach_contacts to create it.")));
+	values[0] = key;
+	values[1] = Int32GetDatum(team_id);
+	if (ls_owner_run(OWNER_FIND_LEAD, contacts, values, NULL) > 0)
+	{
+		bool		isnull;
+		HeapTuple	tuple = SPI_tuptable->vals[0];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		lead_id = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
+		if (!DatumGetBool(SPI_getbinval(tuple, desc, 2, &isnull)))
+		{
+			values[0] = Int64GetDatum(lead_id);
+			ls_owner_run(OWNER_MARK_MANUAL, contacts, values, NULL);
+		}
+	}
+	else
+		lead_id = make_lead(contacts, key, team_id);
+	ls_owner_end(&owner);
+	PG_RETURN_INT64(lead_id);
+}

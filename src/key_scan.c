@@ -1,0 +1,355 @@
+/*-------------------------------------------------------------------------
+ *
+ * key_scan.c
+ *	  The rows of one key in a table, by the best index there is.
+ *
+ * A KeyScan reads with the table's own access methods and the caller's
+ * snapshot: no planner, no executor, no permission checks (the owner of the
+ * activity table lends his eyes, as he does to a foreign key).  For each leaf
+ * table it takes a valid btree index that starts with the key column, best
+ * one that goes on with the time column; without one it reads the whole leaf
+ * and compares.  Scan descriptors are kept and restarted from key to key.
+ *
+ * A partition may lay its columns out in another order than its parent; its
+ * rows are mapped, so that callers see one layout.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/nbtree.h"
+#include "access/relscan.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "access/tupconvert.h"
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "parser/parse_coerce.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+#include "key_scan.h"
+
+typedef struct KeyLeaf
+{
+	Relation	rel;
+	Relation	index;			/* NULL: read the whole leaf */
+	bool		index_has_time;
+	RegProcedure key_eq;		/* column = key */
+	Oid			key_collation;
+	Oid			key_subtype;
+	FmgrInfo	key_eq_finfo;
+	AttrNumber	key_attno;
+	TupleConversionMap *map;	/* NULL: same layout as the table opened */
+	TupleTableSlot *slot;		/* in the leaf's own layout */
+	IndexScanDesc index_scan;
+	int			index_nkeys;	/* keys the scan was made for */
+	TableScanDesc table_scan;
+} KeyLeaf;
+
+struct KeyScan
+{
+	Snapshot	snapshot;
+	KeyLeaf    *leaves;
+	int			nleaves;
+	int			current;		/* leaf being read */
+	TupleTableSlot *slot;		/* in the layout of the table opened */
+	Datum		key;
+	bool		has_bound;
+	TimestampTz bound;
+};
+
+/*
+ * Find the operator "opcintype = key_type" of an operator family.  Types that
+ * are binary coercible (varchar to text) or polymorphic (enums) go by the
+ * family's own input type.
+ */
+static RegProcedure
+find_equality(Oid opfamily, Oid opcintype, Oid key_type, Oid *subtype)
+{
+	Oid			op = get_opfamily_member(opfamily, opcintype, key_type,
+										 BTEqualStrategyNumber);
+
+	*subtype = key_type;
+	if (!OidIsValid(op) && (IsBinaryCoercible(key_type, opcintype) ||
+							IsPolymorphicType(opcintype)))
+	{
+		op = get_opfamily_member(opfamily, opcintype, opcintype,
+								 BTEqualStrategyNumber);
+		*subtype = opcintype;
+	}
+	return OidIsValid(op) ? get_opcode(op) : InvalidOid;
+}
+
+/* May the index be used under our snapshot?  As plancat.c decides it. */
+static bool
+index_is_usable(Relation index, AttrNumber key_attno)
+{
+	Form_pg_index form = index->rd_index;
+
+	if (!form->indisvalid || index->rd_rel->relam != BTREE_AM_OID ||
+		form->indkey.values[0] != key_attno ||
+		!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
+		return false;
+	if (form->indcheckxmin &&
+		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
+							   TransactionXmin))
+		return false;
+	return true;
+}
+
+static void
+choose_index(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
+{
+	List	   *indexes = RelationGetIndexList(leaf->rel);
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(leaf->rel),
+										  leaf->key_attno - 1);
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		RegProcedure eq = InvalidOid;
+		Oid			subtype = InvalidOid;
+		bool		has_time = false;
+
+		if (index_is_usable(index, leaf->key_attno) &&
+			index->rd_indcollation[0] == att->attcollation)
+			eq = find_equality(index->rd_opfamily[0], index->rd_opcintype[0],
+							   key_type, &subtype);
+		if (OidIsValid(eq))
+			has_time = time_attno != InvalidAttrNumber &&
+				index->rd_index->indnkeyatts >= 2 &&
+				index->rd_index->indkey.values[1] == time_attno &&
+				index->rd_opcintype[1] == TIMESTAMPTZOID;
+		if (OidIsValid(eq) &&
+			(leaf->index == NULL || (has_time && !leaf->index_has_time)))
+		{
+			if (leaf->index)
+				index_close(leaf->index, AccessShareLock);
+			leaf->index = index;
+			leaf->index_has_time = has_time;
+			leaf->key_eq = eq;
+			leaf->key_subtype = subtype;
+			leaf->key_collation = index->rd_indcollation[0];
+		}
+		else
+			index_close(index, AccessShareLock);
+	}
+	list_free(indexes);
+
+	if (leaf->index == NULL)
+	{
+		TypeCacheEntry *type = lookup_type_cache(getBaseType(att->atttypid),
+												 TYPECACHE_BTREE_OPFAMILY);
+
+		leaf->key_eq = find_equality(type->btree_opf, type->btree_opintype,
+									 key_type, &leaf->key_subtype);
+		leaf->key_collation = att->attcollation;
+		if (!OidIsValid(leaf->key_eq))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of table \"%s\" cannot be compared with the key of the contacts table",
+							NameStr(att->attname), RelationGetRelationName(leaf->rel))));
+	}
+	fmgr_info(leaf->key_eq, &leaf->key_eq_finfo);
+}
+
+KeyScan *
+ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
+				AttrNumber time_attno, Snapshot snapshot)
+{
+	KeyScan    *scan = palloc0(sizeof(KeyScan));
+	Relation	root = table_open(relid, AccessShareLock);
+	List	   *relids;
+	ListCell   *lc;
+	char	   *key_name = get_attname(relid, key_attno, false);
+	char	   *time_name = time_attno == InvalidAttrNumber ? NULL :
+		get_attname(relid, time_attno, false);
+
+	scan->snapshot = snapshot;
+	scan->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(root)),
+										  &TTSOpsVirtual);
+	if (root->rd_rel->relhassubclass)
+		relids = find_all_inheritors(relid, AccessShareLock, NULL);
+	else
+		relids = list_make1_oid(relid);
+	scan->leaves = palloc0(sizeof(KeyLeaf) * list_length(relids));
+	foreach(lc, relids)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+		KeyLeaf    *leaf;
+
+		/* foreign partitions cannot be read here: their rows are elsewhere */
+		if (rel->rd_rel->relkind != RELKIND_RELATION &&
+			rel->rd_rel->relkind != RELKIND_MATVIEW)
+		{
+			table_close(rel, NoLock);
+			continue;
+		}
+		leaf = &scan->leaves[scan->nleaves++];
+		leaf->rel = rel;
+		leaf->key_attno = lfirst_oid(lc) == relid ? key_attno :
+			get_attnum(lfirst_oid(lc), key_name);
+		leaf->slot = table_slot_create(rel, NULL);
+		if (lfirst_oid(lc) != relid)
+			leaf->map = convert_tuples_by_name(RelationGetDescr(rel),
+											   scan->slot->tts_tupleDescriptor);
+		choose_index(leaf, key_type,
+					 time_name == NULL ? InvalidAttrNumber :
+					 lfirst_oid(lc) == relid ? time_attno :
+					 get_attnum(lfirst_oid(lc), time_name));
+	}
+	table_close(root, NoLock);
+	scan->current = scan->nleaves;
+	return scan;
+}
+
+static void
+start_leaf(KeyScan *scan, KeyLeaf *leaf)
+{
+	if (leaf->index)
+	{
+		ScanKeyData keys[2];
+		int			nkeys = 1;
+
+		ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber,
+							   leaf->key_subtype, leaf->key_collation,
+							   leaf->key_eq, scan->key);
+		if (scan->has_bound && leaf->index_has_time)
+			ScanKeyEntryInitialize(&keys[nkeys++], 0, 2,
+								   BTGreaterEqualStrategyNumber, TIMESTAMPTZOID,
+								   InvalidOid, F_TIMESTAMPTZ_GE,
+								   TimestampTzGetDatum(scan->bound));
+		if (leaf->index_scan && leaf->index_nkeys != nkeys)
+		{
+			index_endscan(leaf->index_scan);
+			leaf->index_scan = NULL;
+		}
+		if (leaf->index_scan == NULL)
+		{
+			leaf->index_scan = index_beginscan(leaf->rel, leaf->index,
+											   scan->snapshot,
+#if PG_VERSION_NUM >= 180000
+											   NULL,
+#endif
+											   nkeys, 0);
+			leaf->index_nkeys = nkeys;
+		}
+		index_rescan(leaf->index_scan, keys, nkeys, NULL, 0);
+	}
+	else if (leaf->table_scan)
+		table_rescan(leaf->table_scan, NULL);
+	else
+		leaf->table_scan = table_beginscan(leaf->rel, scan->snapshot, 0, NULL);
+}
+
+static bool
+next_in_leaf(KeyScan *scan, KeyLeaf *leaf)
+{
+	if (leaf->index)
+		return index_getnext_slot(leaf->index_scan, ForwardScanDirection,
+								  leaf->slot);
+	while (table_scan_getnextslot(leaf->table_scan, ForwardScanDirection,
+								  leaf->slot))
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(leaf->slot, leaf->key_attno, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!isnull && DatumGetBool(FunctionCall2Coll(&leaf->key_eq_finfo,
+													  leaf->key_collation,
+													  value, scan->key)))
+			return true;
+	}
+	return false;
+}
+
+void
+ls_keyscan_start(KeyScan *scan, Datum key, const TimestampTz *not_before)
+{
+	scan->key = key;
+	scan->has_bound = not_before != NULL;
+	if (not_before)
+		scan->bound = *not_before;
+	scan->current = 0;
+	if (scan->nleaves > 0)
+		start_leaf(scan, &scan->leaves[0]);
+}
+
+TupleTableSlot *
+ls_keyscan_next(KeyScan *scan, Relation *leaf_rel, ItemPointer tid)
+{
+	while (scan->current < scan->nleaves)
+	{
+		KeyLeaf    *leaf = &scan->leaves[scan->current];
+
+		if (next_in_leaf(scan, leaf))
+		{
+			if (leaf_rel)
+				*leaf_rel = leaf->rel;
+			if (tid)
+				*tid = leaf->slot->tts_tid;
+			if (leaf->map == NULL)
+				return leaf->slot;
+			return execute_attr_map_slot(leaf->map->attrMap, leaf->slot,
+										 scan->slot);
+		}
+		if (++scan->current < scan->nleaves)
+			start_leaf(scan, &scan->leaves[scan->current]);
+	}
+	return NULL;
+}
+
+bool
+ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid)
+{
+	KeyLeaf    *leaf = &scan->leaves[scan->current];
+	bool		should_free;
+	HeapTuple	tuple;
+	bool		fresh;
+
+	if (since_cid == InvalidCommandId)
+		return false;
+	tuple = ExecFetchSlotHeapTuple(leaf->slot, false, &should_free);
+	fresh = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) &&
+		HeapTupleHeaderGetCmin(tuple->t_data) >= since_cid;
+	if (should_free)
+		heap_freetuple(tuple);
+	return fresh;
+}
+
+void
+ls_keyscan_close(KeyScan *scan)
+{
+	for (int i = 0; i < scan->nleaves; i++)
+	{
+		KeyLeaf    *leaf = &scan->leaves[i];
+
+		ExecDropSingleTupleTableSlot(leaf->slot);
+		if (leaf->index_scan)
+			index_endscan(leaf->index_scan);
+		if (leaf->table_scan)
+			table_endscan(leaf->table_scan);
+		if (leaf->index)
+			index_close(leaf->index, NoLock);
+		if (leaf->map)
+			free_conversion_map(leaf->map);
+		table_close(leaf->rel, NoLock);
+	}
+	ExecDropSingleTupleTableSlot(scan->slot);
+	pfree(scan->leaves);
+	pfree(scan);
+}

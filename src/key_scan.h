@@ -1,0 +1,47 @@
+/*-------------------------------------------------------------------------
+ *
+ * key_scan.h
+ *	  The rows of one key in a table, by the best index there is.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LS_KEY_SCAN_H
+#define LS_KEY_SCAN_H
+
+#include "datatype/timestamp.h"
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+typedef struct KeyScan KeyScan;
+
+/*
+ * Open a table, and its leaf partitions or children where it has any, to be
+ * asked for the rows whose column key_attno equals a key of type key_type (a
+ * base type).  time_attno, where not 0, is a timestamptz column by which
+ * ls_keyscan_start may bound the scan.  Takes AccessShareLock, kept until the
+ * end of the transaction.  Allocated in the current memory context.
+ */
+extern KeyScan *ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
+								AttrNumber time_attno, Snapshot snapshot);
+
+/*
+ * Start over for a key.  With not_before the rows older than it may be left
+ * out (where an index can do so cheaply): what comes is a superset.
+ */
+extern void ls_keyscan_start(KeyScan *scan, Datum key,
+							 const TimestampTz *not_before);
+
+/*
+ * The next row, in the column layout of the table opened, or NULL.  The slot
+ * is the scan's own and good until the next call.  *leaf (may be NULL) is the
+ * table the row is stored in; the row's tid is in *tid (may be NULL).  *fresh
+ * (may be NULL): written by this transaction in command since_cid or later.
+ */
+extern TupleTableSlot *ls_keyscan_next(KeyScan *scan, Relation *leaf,
+									   ItemPointer tid);
+extern bool ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid);
+
+extern void ls_keyscan_close(KeyScan *scan);
+
+#endif							/* LS_KEY_SCAN_H */

@@ -1,0 +1,324 @@
+/*-------------------------------------------------------------------------
+ *
+ * owner_sql.c
+ *	  Statements on the lead tables, run as their owner.
+ *
+ * Whoever inserts an activity needs no rights on the lead tables: they are
+ * written as foreign keys act, in the name of the table's owner, who is not
+ * subject to his own row security, with a search_path that nobody can bend.
+ * SECURITY_RESTRICTED_OPERATION is not for us: it forbids the owner's own
+ * triggers and deferred foreign keys too much.
+ *
+ * All statements are set-based: many leads go in one.  Their plans are kept
+ * for the session and generic, for the arrays are unnested into small nested
+ * loops over indexes whatever their length.  The key type is the contacts',
+ * so is its equality operator, which is named with its schema because the
+ * search_path does not find that of a type from elsewhere.  The plan cache
+ * plans again where the tables change; a change of the key type, which only
+ * new lead tables can bring, starts a new set of plans.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "parser/parse_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#include "compat.h"
+#include "owner_sql.h"
+
+#define MAX_OWNER_ARGS	10
+
+typedef struct StatementText
+{
+	/* anyelement stands for the key type, anyarray for its array type */
+	Oid			argtypes[MAX_OWNER_ARGS];
+	/* "%" stands for the equality operator of keys */
+	const char *text;
+} StatementText;
+
+static const StatementText statements[OWNER_STATEMENTS] = {
+	/*
+	 * The leads of pairs of a contact and a team: contacts, teams, accounts,
+	 * created_at, skip those deleted by hand, made by hand?  Returns those
+	 * made, in the order of the pairs.
+	 *
+	 * The last event is found by array_agg, for a LIMIT or max() may tempt
+	 * the planner to walk the primary key backwards.
+	 */
+	[OWNER_MAKE_LEADS] = {
+		{ANYARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID, BOOLOID},
+		"insert into leadstream.lead "
+		" (contact_id, team_id, stage, is_manual, created_at, stage_changed_at) "
+		"select p.contact_id, p.team_id,"
+		" coalesce((select s.stage from leadstream.stage s"
+		"  where s.account in (p.account, '')"
+		"  order by s.account <> p.account, s.position, s.stage limit 1), 'MQL'),"
+		" $6, $4, $4 "
+		"from rows from (unnest($1), unnest($2), unnest($3))"
+		" with ordinality as p (contact_id, team_id, account, i) "
+		"where not exists (select from leadstream.lead l"
+		"  where l.contact_id % p.contact_id and l.team_id = p.team_id)"
+		" and not ($5 and coalesce((select (array_agg(e.what order by e.event_id desc))[1]"
+		"  from leadstream.lead_event e"
+		"  where e.contact_id % p.contact_id and e.team_id = p.team_id), '') = 'deleted') "
+		"order by p.i "
+		"on conflict (contact_id, team_id) do nothing "
+		"returning lead_id, contact_id, team_id, stage"
+	},
+
+	/*
+	 * The events of leads made: leads, contacts, teams, stages, notes, at,
+	 * actor.
+	 */
+	[OWNER_NOTE_CREATED] = {
+		{INT8ARRAYOID, ANYARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+		TIMESTAMPTZOID, TEXTOID},
+		"insert into leadstream.lead_event "
+		" (lead_id, contact_id, team_id, at, actor, what, new, note) "
+		"select p.lead_id, p.contact_id, p.team_id, $6, $7, 'created', p.stage, p.note "
+		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5))"
+		" with ordinality as p (lead_id, contact_id, team_id, stage, note, i) "
+		"order by p.i"
+	},
+
+	/*
+	 * The matches of leads that are there: contacts, teams, streams, rule
+	 * versions, matched_at, evidence, created_at, origin.
+	 */
+	[OWNER_MAKE_MATCHES] = {
+		{ANYARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
+		TIMESTAMPTZARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID},
+		"insert into leadstream.lead_match "
+		" (lead_id, stream_id, rule_version, matched_at, created_at, origin, evidence) "
+		"select l.lead_id, p.stream_id, p.rule_version, p.matched_at, $7, $8, p.evidence::jsonb "
+		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6))"
+		" with ordinality as p (contact_id, team_id, stream_id, rule_version, matched_at, evidence, i) "
+		"join leadstream.lead l on l.contact_id % p.contact_id and l.team_id = p.team_id "
+		"where not exists (select from leadstream.lead_match m"
+		"  where m.lead_id = l.lead_id and m.stream_id = p.stream_id) "
+		"order by p.i "
+		"on conflict (lead_id, stream_id) do nothing"
+	},
+
+	/* The lead of a contact and a team: lead_id, is_manual. */
+	[OWNER_FIND_LEAD] = {
+		{ANYELEMENTOID, INT4OID},
+		"select l.lead_id, l.is_manual from leadstream.lead l "
+		"where l.contact_id % $1 and l.team_id = $2"
+	},
+
+	[OWNER_MARK_MANUAL] = {
+		{INT8OID},
+		"update leadstream.lead set is_manual = true where lead_id = $1"
+	},
+
+	/* The contacts that a stream made leads of, in any order, repeated. */
+	[OWNER_LEADS_OF_STREAM] = {
+		{INT4OID},
+		"select l.contact_id from leadstream.lead_match m "
+		"join leadstream.lead l on l.lead_id = m.lead_id where m.stream_id = $1"
+	},
+
+	/* Take a stream's matches off contacts; returns their leads. */
+	[OWNER_CLEAR_MATCHES] = {
+		{ANYARRAYOID, INT4OID},
+		"delete from leadstream.lead_match m "
+		"using unnest($1) as p (contact_id) "
+		"join leadstream.lead l on l.contact_id % p.contact_id "
+		"where m.lead_id = l.lead_id and m.stream_id = $2 "
+		"returning m.lead_id"
+	},
+
+	/*
+	 * The events of leads that nothing holds any more: leads, at, actor,
+	 * note; returns those leads.  Must be written before the leads go, for
+	 * the trigger on lead takes a deletion without it as one by hand.
+	 */
+	[OWNER_NOTE_CLEARED] = {
+		{INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTOID},
+		"insert into leadstream.lead_event "
+		" (lead_id, contact_id, team_id, at, actor, what, old, note) "
+		"select l.lead_id, l.contact_id, l.team_id, $2, $3, 'cleared', l.stage, $4 "
+		"from unnest($1) as p (lead_id) "
+		"join leadstream.lead l on l.lead_id = p.lead_id "
+		"where not l.is_manual"
+		" and not exists (select from leadstream.lead_match m where m.lead_id = l.lead_id) "
+		"returning lead_id"
+	},
+
+	[OWNER_CLEAR_LEADS] = {
+		{INT8ARRAYOID},
+		"delete from leadstream.lead l using unnest($1) as p (lead_id) "
+		"where l.lead_id = p.lead_id"
+	}
+};
+
+/* Plans for the key type; they live as long as the backend. */
+static SPIPlanPtr plans[OWNER_STATEMENTS];
+static Oid	plans_key_type = InvalidOid;
+
+/* The equality operator of keys, with its schema. */
+static char *
+key_operator(ContactSource *contacts)
+{
+	TypeCacheEntry *type = lookup_type_cache(contacts->key_base,
+											 TYPECACHE_EQ_OPR);
+	HeapTuple	tuple;
+	Form_pg_operator form;
+	char	   *result;
+
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(type->eq_opr));
+	if (!HeapTupleIsValid(tuple))	/* a primary key has one; cannot happen */
+		elog(ERROR, "cache lookup failed for operator %u", type->eq_opr);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = psprintf("operator(%s.%s)",
+					  quote_identifier(get_namespace_name(form->oprnamespace)),
+					  NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static Oid
+key_array_type(ContactSource *contacts)
+{
+	Oid			array_type = get_array_type(contacts->key_type);
+
+	if (!OidIsValid(array_type))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("contact keys of type %s are not supported",
+						format_type_be(contacts->key_type)),
+				 errdetail("The type has no array type.")));
+	return array_type;
+}
+
+static SPIPlanPtr
+get_plan(OwnerStatement statement, ContactSource *contacts)
+{
+	const StatementText *source = &statements[statement];
+	Oid			argtypes[MAX_OWNER_ARGS];
+	int			nargs;
+	char	   *operator;
+	StringInfoData text;
+	SPIPlanPtr	plan;
+
+	if (plans_key_type != contacts->key_type)
+	{
+		/* an old one may be running further up; it is forgotten, not freed */
+		memset(plans, 0, sizeof(plans));
+		plans_key_type = contacts->key_type;
+	}
+	if (plans[statement])
+		return plans[statement];
+
+	for (nargs = 0; nargs < MAX_OWNER_ARGS && OidIsValid(source->argtypes[nargs]); nargs++)
+		argtypes[nargs] =
+			source->argtypes[nargs] == ANYELEMENTOID ? contacts->key_type :
+			source->argtypes[nargs] == ANYARRAYOID ? key_array_type(contacts) :
+			source->argtypes[nargs];
+
+	operator = key_operator(contacts);
+	initStringInfo(&text);
+	for (const char *c = source->text; *c; c++)
+	{
+		if (*c == '%')
+			appendStringInfoString(&text, operator);
+		else
+			appendStringInfoChar(&text, *c);
+	}
+	plan = SPI_prepare_cursor(text.data, nargs, argtypes,
+							  CURSOR_OPT_GENERIC_PLAN);
+	if (plan == NULL)			/* cannot happen: errors are raised */
+		elog(ERROR, "SPI_prepare_cursor failed: %s",
+			 SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	plans[statement] = plan;
+	return plan;
+}
+
+bool
+ls_owner_begin(OwnerState *state)
+{
+	Oid			relid = ls_catalog_relid("lead");
+	HeapTuple	tuple;
+	Oid			owner;
+
+	if (!OidIsValid(relid))
+		return false;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+
+	SPI_connect();
+	GetUserIdAndSecContext(&state->userid, &state->sec_context);
+	SetUserIdAndSecContext(owner, state->sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	state->nestlevel = NewGUCNestLevel();
+	ls_restrict_search_path();
+	return true;
+}
+
+void
+ls_owner_end(OwnerState *state)
+{
+	AtEOXact_GUC(true, state->nestlevel);
+	SetUserIdAndSecContext(state->userid, state->sec_context);
+	SPI_finish();
+}
+
+uint64
+ls_owner_run(OwnerStatement statement, ContactSource *contacts,
+			 Datum *values, const char *nulls)
+{
+	SPIPlanPtr	plan = get_plan(statement, contacts);
+	Snapshot	snapshot;
+	int			result;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	result = SPI_execute_snapshot(plan, values, nulls, snapshot,
+								  InvalidSnapshot, false, true, 0);
+	UnregisterSnapshot(snapshot);
+	if (result < 0)				/* cannot happen: errors are raised */
+		elog(ERROR, "SPI_execute_snapshot failed: %s",
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+Datum
+ls_owner_actor(void)
+{
+	/* whom SET ROLE or the session names, whatever function we are in */
+	return CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
+}
+
+Datum
+ls_owner_array(Datum *values, bool *nulls, int count, Oid elemtype)
+{
+	int16		len;
+	bool		byval;
+	char		align;
+	int			lower = 1;
+
+	get_typlenbyvalalign(elemtype, &len, &byval, &align);
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &count, &lower,
+											  elemtype, len, byval, align));
+}

@@ -1,0 +1,58 @@
+/*-------------------------------------------------------------------------
+ *
+ * owner_sql.h
+ *	  Statements on the lead tables, run as their owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LS_OWNER_SQL_H
+#define LS_OWNER_SQL_H
+
+#include "catalog.h"
+
+/* The statements; what they take and return stands beside their text. */
+typedef enum OwnerStatement
+{
+	OWNER_MAKE_LEADS,
+	OWNER_NOTE_CREATED,
+	OWNER_MAKE_MATCHES,
+	OWNER_FIND_LEAD,
+	OWNER_MARK_MANUAL,
+	OWNER_LEADS_OF_STREAM,
+	OWNER_CLEAR_MATCHES,
+	OWNER_NOTE_CLEARED,
+	OWNER_CLEAR_LEADS,
+	OWNER_STATEMENTS
+} OwnerStatement;
+
+typedef struct OwnerState
+{
+	Oid			userid;
+	int			sec_context;
+	int			nestlevel;
+} OwnerState;
+
+/*
+ * Connect to SPI and become the owner of the lead tables, with a safe
+ * search_path; false, and nothing done, where there are no lead tables.
+ * After an error the transaction sets everything back.
+ */
+extern bool ls_owner_begin(OwnerState *state);
+extern void ls_owner_end(OwnerState *state);
+
+/*
+ * Run a statement with everything that is committed in sight, whatever the
+ * isolation level.  Returns the number of rows; what came back is in
+ * SPI_tuptable.
+ */
+extern uint64 ls_owner_run(OwnerStatement statement, ContactSource *contacts,
+						   Datum *values, const char *nulls);
+
+/* The role that acts, as a text datum: for lead_event.actor. */
+extern Datum ls_owner_actor(void);
+
+/* A one-dimensional array; nulls may be NULL. */
+extern Datum ls_owner_array(Datum *values, bool *nulls, int count,
+							Oid elemtype);
+
+#endif							/* LS_OWNER_SQL_H */

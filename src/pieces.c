@@ -1,0 +1,798 @@
+/*-------------------------------------------------------------------------
+ *
+ * pieces.c
+ *	  Aggregates over time: step functions in one sweep.
+ *
+ * Which rows count changes only where a span of some row begins or ends.  So
+ * an aggregate over the rows that count is a step function of time, and one
+ * sweep over the sorted bounds finds all its pieces: rows enter and leave a
+ * set that knows the aggregate of its members at any moment.
+ *
+ * Beginnings and ends are sorted apart.  Rows mostly come in the order of
+ * time, and their ends in the same order, which the sort finds out in one
+ * pass; the sweep then merges the two.  At the same instant leaving goes
+ * before entering, because every span is half open.
+ *
+ * The sets: counters; counters of equal values, by rank; a running sum; and
+ * for min, max, first and last an ordered set of positions, a tree of bitmaps
+ * with 64 ways at each level, so that entering, leaving and the first or last
+ * member cost a few words each.
+ *
+ * Everything is allocated in the caller's context; a value lives in a context
+ * of its own, which is reset after each piece.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/sortsupport.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#include "compat.h"
+#include "pieces.h"
+#include "value.h"
+
+PG_FUNCTION_INFO_V1(leadstream_count_pieces);
+PG_FUNCTION_INFO_V1(leadstream_distinct_pieces);
+PG_FUNCTION_INFO_V1(leadstream_sum_pieces);
+PG_FUNCTION_INFO_V1(leadstream_avg_pieces);
+PG_FUNCTION_INFO_V1(leadstream_min_pieces);
+PG_FUNCTION_INFO_V1(leadstream_max_pieces);
+PG_FUNCTION_INFO_V1(leadstream_first_pieces);
+PG_FUNCTION_INFO_V1(leadstream_last_pieces);
+
+/* A row begins or ends to count. */
+typedef struct Bound
+{
+	TimestampTz at;
+	int			row;
+} Bound;
+
+#define ST_SORT sort_bounds
+#define ST_ELEMENT_TYPE Bound
+#define ST_COMPARE(a, b) ((a)->at < (b)->at ? -1 : (a)->at > (b)->at)
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/* The bounds of all spans. */
+typedef struct Bounds
+{
+	Bound	   *begins;
+	Bound	   *ends;
+	int64		nbegins;
+	int64		nends;
+} Bounds;
+
+/* Read the elements of an array; *nulls may be NULL where none is null. */
+static int
+read_array(ArrayType *array, Datum **values, bool **nulls)
+{
+	int16		typlen;
+	bool		typbyval;
+	char		typalign;
+	int			n;
+
+	get_typlenbyvalalign(ARR_ELEMTYPE(array), &typlen, &typbyval, &typalign);
+	deconstruct_array(array, ARR_ELEMTYPE(array), typlen, typbyval, typalign,
+					  values, nulls, &n);
+	return n;
+}
+
+/* Collect and sort the bounds of all spans. */
+static void
+collect_bounds(ArrayType *spans, Bounds *bounds)
+{
+	TypeCacheEntry *range_type = ls_timeline_range_type();
+	Datum	   *values;
+	bool	   *nulls;
+	int			nrows = read_array(spans, &values, &nulls);
+	int64		nparts = 0;
+
+	for (int row = 0; row < nrows; row++)
+	{
+		if (!nulls[row])
+		{
+			values[row] = PointerGetDatum(DatumGetMultirangeTypeP(values[row]));
+			nparts += ((MultirangeType *) DatumGetPointer(values[row]))->rangeCount;
+		}
+	}
+
+	bounds->begins = MemoryContextAllocHuge(CurrentMemoryContext,
+											Max(nparts, 1) * sizeof(Bound));
+	bounds->ends = MemoryContextAllocHuge(CurrentMemoryContext,
+										  Max(nparts, 1) * sizeof(Bound));
+	bounds->nbegins = bounds->nends = 0;
+
+	for (int row = 0; row < nrows; row++)
+	{
+		MultirangeType *timeline;
+
+		CHECK_FOR_INTERRUPTS();
+		if (nulls[row])
+			continue;
+		timeline = (MultirangeType *) DatumGetPointer(values[row]);
+		for (int i = 0; i < timeline->rangeCount; i++)
+		{
+			Span		part = ls_timeline_part(range_type, timeline, i);
+
+			if (part.from >= part.upto)
+				continue;
+			bounds->begins[bounds->nbegins].at = part.from;
+			bounds->begins[bounds->nbegins++].row = row;
+			if (!TIMESTAMP_IS_NOEND(part.upto))
+			{
+				bounds->ends[bounds->nends].at = part.upto;
+				bounds->ends[bounds->nends++].row = row;
+			}
+		}
+	}
+
+	sort_bounds(bounds->begins, bounds->nbegins);
+	sort_bounds(bounds->ends, bounds->nends);
+	pfree(values);
+	pfree(nulls);
+}
+
+/* Make the pieces of a step function. */
+void
+ls_pieces_sweep(ArrayType *spans, PieceSet *set, PieceConsumer consumer,
+				void *arg)
+{
+	Bounds		bounds;
+	int64		b = 0;
+	int64		e = 0;
+	Span		piece = {DT_NOBEGIN, DT_NOEND};
+	int64		mark = 0;
+	Datum		value = (Datum) 0;
+	bool		isnull = true;
+	bool		is_first = true;
+	TimestampTz at = DT_NOBEGIN;
+	MemoryContext value_context;
+	MemoryContext oldcontext;
+
+	collect_bounds(spans, &bounds);
+	value_context = AllocSetContextCreate(CurrentMemoryContext,
+										  "leadstream piece",
+										  ALLOCSET_SMALL_SIZES);
+
+	/*
+	 * Each round moves to the next instant where something changes; the first
+	 * one to the beginning of time, whether or not a row counts from there.
+	 */
+	for (;;)
+	{
+		int64		new_mark;
+
+		CHECK_FOR_INTERRUPTS();
+
+		for (; e < bounds.nends && bounds.ends[e].at == at; e++)
+			set->leave(set, bounds.ends[e].row);
+		for (; b < bounds.nbegins && bounds.begins[b].at == at; b++)
+			set->enter(set, bounds.begins[b].row);
+
+		new_mark = set->mark(set);
+		if (is_first || new_mark != mark)
+		{
+			if (!is_first)
+			{
+				piece.upto = at;
+				consumer(arg, piece, value, isnull);
+				MemoryContextReset(value_context);
+			}
+			oldcontext = MemoryContextSwitchTo(value_context);
+			isnull = false;
+			value = set->value(set, &isnull);
+			MemoryContextSwitchTo(oldcontext);
+			piece.from = at;
+			mark = new_mark;
+			is_first = false;
+		}
+
+		if (b < bounds.nbegins &&
+			(e >= bounds.nends || bounds.begins[b].at <= bounds.ends[e].at))
+			at = bounds.begins[b].at;
+		else if (e < bounds.nends)
+			at = bounds.ends[e].at;
+		else
+			break;
+	}
+
+	piece.upto = DT_NOEND;
+	consumer(arg, piece, value, isnull);
+
+	MemoryContextDelete(value_context);
+	pfree(bounds.begins);
+	pfree(bounds.ends);
+}
+
+/*
+ * The ordered set of positions.  A bit of level 0 stands for a position, a
+ * bit of a higher level for a word of the level below that is not zero.
+ */
+#define BITS_PER_LEVEL		6
+#define MAX_LEVELS			6	/* 64 ^ 6 is more than an int can number */
+
+typedef struct PositionSet
+{
+	int			nlevels;
+	uint64	   *words[MAX_LEVELS];
+} PositionSet;
+
+/* Make an empty set for positions below n. */
+static void
+positions_start(PositionSet *positions, int n)
+{
+	int64		nwords = Max(n, 1);
+
+	positions->nlevels = 0;
+	do
+	{
+		nwords = (nwords + 63) >> BITS_PER_LEVEL;
+		Assert(positions->nlevels < MAX_LEVELS);
+		positions->words[positions->nlevels++] = palloc0(nwords * sizeof(uint64));
+	} while (nwords > 1);
+}
+
+/* Put a position in. */
+static void
+positions_add(PositionSet *positions, int position)
+{
+	for (int level = 0; level < positions->nlevels; level++)
+	{
+		uint64	   *word = &positions->words[level][position >> BITS_PER_LEVEL];
+		bool		was_empty = (*word == 0);
+
+		*word |= UINT64CONST(1) << (position & 63);
+		if (!was_empty)
+			break;
+		position >>= BITS_PER_LEVEL;
+	}
+}
+
+/* Take a position out. */
+static void
+positions_remove(PositionSet *positions, int position)
+{
+	for (int level = 0; level < positions->nlevels; level++)
+	{
+		uint64	   *word = &positions->words[level][position >> BITS_PER_LEVEL];
+
+		*word &= ~(UINT64CONST(1) << (position & 63));
+		if (*word != 0)
+			break;
+		position >>= BITS_PER_LEVEL;
+	}
+}
+
+/* The first or the last position in the set; -1 where it is empty. */
+static int
+positions_extreme(const PositionSet *positions, bool last)
+{
+	int			top = positions->nlevels - 1;
+	int			position = 0;
+
+	if (positions->words[top][0] == 0)
+		return -1;
+	for (int level = top; level >= 0; level--)
+	{
+		uint64		word = positions->words[level][position];
+
+		position = (position << BITS_PER_LEVEL) +
+			(last ? pg_leftmost_one_pos64(word) : pg_rightmost_one_pos64(word));
+	}
+	return position;
+}
+
+/* How many rows count. */
+typedef struct CountSet
+{
+	PieceSet	base;
+	int64		count;
+} CountSet;
+
+static void
+count_enter(PieceSet *set, int row)
+{
+	((CountSet *) set)->count++;
+}
+
+static void
+count_leave(PieceSet *set, int row)
+{
+	((CountSet *) set)->count--;
+}
+
+static int64
+count_mark(PieceSet *set)
+{
+	return ((CountSet *) set)->count;
+}
+
+static Datum
+count_value(PieceSet *set, bool *isnull)
+{
+	return Int64GetDatum(((CountSet *) set)->count);
+}
+
+/*
+ * The values of the rows.  A row without a value, because it is null or
+ * because the arrays differ in length, has none.
+ */
+typedef struct RowValues
+{
+	int			nrows;			/* rows that have a span */
+	int			nvalues;
+	Datum	   *values;
+	bool	   *nulls;
+} RowValues;
+
+/* Read the values that belong to the spans; vals may be NULL. */
+static void
+read_values(RowValues *rows, ArrayType *spans, ArrayType *vals)
+{
+	rows->nrows = ArrayGetNItems(ARR_NDIM(spans), ARR_DIMS(spans));
+	rows->nvalues = 0;
+	if (vals != NULL)
+		rows->nvalues = read_array(vals, &rows->values, &rows->nulls);
+}
+
+static inline bool
+row_is_null(const RowValues *rows, int row)
+{
+	return row >= rows->nvalues || rows->nulls[row];
+}
+
+/* A value while the values are ranked. */
+typedef struct RankedValue
+{
+	Datum		value;
+	int			row;
+} RankedValue;
+
+/* Order by value; equal values stay in the order of their rows. */
+static inline int
+compare_values(const RankedValue *a, const RankedValue *b, SortSupport ssup)
+{
+	int			cmp = ApplySortComparator(a->value, false, b->value, false, ssup);
+
+	if (cmp != 0)
+		return cmp;
+	return a->row < b->row ? -1 : a->row > b->row;
+}
+
+#define ST_SORT sort_values
+#define ST_ELEMENT_TYPE RankedValue
+#define ST_COMPARE_ARG_TYPE SortSupportData
+#define ST_COMPARE(a, b, arg) compare_values(a, b, arg)
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/*
+ * Sort the values that are not null.  Returns them, and in *ssup the order,
+ * made for the default btree operator class of the type.
+ */
+static RankedValue *
+rank_values(const RowValues *rows, Oid type, Oid collation, int *n,
+			SortSupport ssup)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_LT_OPR);
+	RankedValue *ranked;
+	int			nranked = 0;
+
+	if (!OidIsValid(entry->lt_opr))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("could not identify an ordering operator for type %s",
+						format_type_be(type))));
+
+	memset(ssup, 0, sizeof(SortSupportData));
+	ssup->ssup_cxt = CurrentMemoryContext;
+	ssup->ssup_collation = collation;
+	PrepareSortSupportFromOrderingOp(entry->lt_opr, ssup);
+
+	ranked = MemoryContextAllocHuge(CurrentMemoryContext,
+									Max(rows->nvalues, 1) * sizeof(RankedValue));
+	for (int row = 0; row < Min(rows->nrows, rows->nvalues); row++)
+	{
+		if (!rows->nulls[row])
+		{
+			ranked[nranked].value = rows->values[row];
+			ranked[nranked++].row = row;
+		}
+	}
+	sort_values(ranked, nranked, ssup);
+
+	*n = nranked;
+	return ranked;
+}
+
+/* How many different values count. */
+typedef struct DistinctSet
+{
+	PieceSet	base;
+	int		   *rank_of_row;	/* -1: no value */
+	int		   *members;		/* rows that count, by rank */
+	int64		count;			/* ranks with members */
+} DistinctSet;
+
+static void
+distinct_enter(PieceSet *set, int row)
+{
+	DistinctSet *self = (DistinctSet *) set;
+	int			rank = self->rank_of_row[row];
+
+	if (rank >= 0 && self->members[rank]++ == 0)
+		self->count++;
+}
+
+static void
+distinct_leave(PieceSet *set, int row)
+{
+	DistinctSet *self = (DistinctSet *) set;
+	int			rank = self->rank_of_row[row];
+
+	if (rank >= 0 && --self->members[rank] == 0)
+		self->count--;
+}
+
+static int64
+distinct_mark(PieceSet *set)
+{
+	return ((DistinctSet *) set)->count;
+}
+
+static Datum
+distinct_value(PieceSet *set, bool *isnull)
+{
+	return Int64GetDatum(((DistinctSet *) set)->count);
+}
+
+/* Give equal values equal ranks. */
+static void
+distinct_start(DistinctSet *self, const RowValues *rows, Oid type, Oid collation)
+{
+	SortSupportData ssup;
+	RankedValue *ranked;
+	int			n;
+	int			rank = -1;
+
+	ranked = rank_values(rows, type, collation, &n, &ssup);
+	self->rank_of_row = palloc(Max(rows->nrows, 1) * sizeof(int));
+	self->members = palloc0(Max(n, 1) * sizeof(int));
+	for (int row = 0; row < rows->nrows; row++)
+		self->rank_of_row[row] = -1;
+	for (int i = 0; i < n; i++)
+	{
+		if (i == 0 ||
+			ApplySortComparator(ranked[i - 1].value, false,
+								ranked[i].value, false, &ssup) != 0)
+			rank++;
+		self->rank_of_row[ranked[i].row] = rank;
+	}
+	pfree(ranked);
+}
+
+/* The sum, or the average, of the values that count. */
+typedef struct SumSet
+{
+	PieceSet	base;
+	RowValues	rows;
+	NumberSum	sum;
+	int64		changes;		/* every change makes a piece of its own */
+} SumSet;
+
+static void
+sum_enter(PieceSet *set, int row)
+{
+	SumSet	   *self = (SumSet *) set;
+
+	if (row_is_null(&self->rows, row))
+		return;
+	ls_sum_join(&self->sum, DatumGetNumeric(self->rows.values[row]));
+	self->changes++;
+}
+
+static void
+sum_leave(PieceSet *set, int row)
+{
+	SumSet	   *self = (SumSet *) set;
+
+	if (row_is_null(&self->rows, row))
+		return;
+	ls_sum_leave(&self->sum, DatumGetNumeric(self->rows.values[row]));
+	self->changes++;
+}
+
+static int64
+sum_mark(PieceSet *set)
+{
+	return ((SumSet *) set)->changes;
+}
+
+static Datum
+sum_value(PieceSet *set, bool *isnull)
+{
+	Numeric		total = ls_sum_total(&((SumSet *) set)->sum);
+
+	*isnull = (total == NULL);
+	return NumericGetDatum(total);
+}
+
+static Datum
+avg_value(PieceSet *set, bool *isnull)
+{
+	Numeric		average = ls_sum_average(&((SumSet *) set)->sum);
+
+	*isnull = (average == NULL);
+	return NumericGetDatum(average);
+}
+
+/*
+ * The value at the first or last position that counts: positions are numbers
+ * of rows for first and last, places in the order of values for min and max.
+ */
+typedef struct ExtremeSet
+{
+	PieceSet	base;
+	RowValues	rows;
+	PositionSet positions;
+	int		   *position_of_row;	/* NULL: its number; -1: it has none */
+	int		   *row_of_position;	/* NULL: its number */
+	bool		last;
+} ExtremeSet;
+
+static void
+extreme_enter(PieceSet *set, int row)
+{
+	ExtremeSet *self = (ExtremeSet *) set;
+	int			position = self->position_of_row ? self->position_of_row[row] : row;
+
+	if (position >= 0)
+		positions_add(&self->positions, position);
+}
+
+static void
+extreme_leave(PieceSet *set, int row)
+{
+	ExtremeSet *self = (ExtremeSet *) set;
+	int			position = self->position_of_row ? self->position_of_row[row] : row;
+
+	if (position >= 0)
+		positions_remove(&self->positions, position);
+}
+
+static int64
+extreme_mark(PieceSet *set)
+{
+	ExtremeSet *self = (ExtremeSet *) set;
+
+	return positions_extreme(&self->positions, self->last);
+}
+
+static Datum
+extreme_value(PieceSet *set, bool *isnull)
+{
+	ExtremeSet *self = (ExtremeSet *) set;
+	int			position = positions_extreme(&self->positions, self->last);
+	int			row;
+
+	if (position >= 0)
+	{
+		row = self->row_of_position ? self->row_of_position[position] : position;
+		if (!row_is_null(&self->rows, row))
+			return self->rows.values[row];
+	}
+	*isnull = true;
+	return (Datum) 0;
+}
+
+/* Give the values that are not null positions in their order. */
+static void
+extreme_rank(ExtremeSet *self, Oid type, Oid collation)
+{
+	SortSupportData ssup;
+	RankedValue *ranked;
+	int			n;
+
+	ranked = rank_values(&self->rows, type, collation, &n, &ssup);
+	self->position_of_row = palloc(Max(self->rows.nrows, 1) * sizeof(int));
+	self->row_of_position = palloc(Max(n, 1) * sizeof(int));
+	for (int row = 0; row < self->rows.nrows; row++)
+		self->position_of_row[row] = -1;
+	for (int i = 0; i < n; i++)
+	{
+		self->position_of_row[ranked[i].row] = i;
+		self->row_of_position[i] = ranked[i].row;
+	}
+	pfree(ranked);
+}
+
+/* Where the pieces of an SQL function go. */
+typedef struct PieceStore
+{
+	Tuplestorestate *store;
+	TupleDesc	desc;
+	TypeCacheEntry *range_type;
+} PieceStore;
+
+/* Put one piece into the result of an SQL function. */
+static void
+store_piece(void *arg, Span piece, Datum value, bool isnull)
+{
+	PieceStore *self = (PieceStore *) arg;
+	RangeType  *range = ls_timeline_range(self->range_type, piece);
+	Datum		values[2];
+	bool		nulls[2];
+
+	values[0] = RangeTypePGetDatum(range);
+	nulls[0] = false;
+	values[1] = value;
+	nulls[1] = isnull;
+	tuplestore_putvalues(self->store, self->desc, values, nulls);
+	pfree(range);
+}
+
+/* Sweep and return the pieces as the result of an SQL function. */
+static Datum
+return_pieces(FunctionCallInfo fcinfo, ArrayType *spans, PieceSet *set)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	PieceStore	store;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	store.store = rsinfo->setResult;
+	store.desc = rsinfo->setDesc;
+	store.range_type = ls_timeline_range_type();
+	ls_pieces_sweep(spans, set, store_piece, &store);
+	return (Datum) 0;
+}
+
+/* The spans of a piece function: no rows where the argument is null. */
+static ArrayType *
+spans_of_call(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		return construct_empty_array(TSTZMULTIRANGEOID);
+	return PG_GETARG_ARRAYTYPE_P(0);
+}
+
+/* The values of a piece function, or NULL. */
+static ArrayType *
+values_of_call(FunctionCallInfo fcinfo)
+{
+	return PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
+}
+
+/* The type of the values, which polymorphism has resolved. */
+static Oid
+value_type_of_call(FunctionCallInfo fcinfo, ArrayType *vals)
+{
+	if (vals != NULL)
+		return ARR_ELEMTYPE(vals);
+	return get_base_element_type(get_fn_expr_argtype(fcinfo->flinfo, 1));
+}
+
+/* count_pieces(spans tstzmultirange[]) -> (piece tstzrange, value bigint) */
+Datum
+leadstream_count_pieces(PG_FUNCTION_ARGS)
+{
+	CountSet	set = {{count_enter, count_leave, count_mark, count_value}, 0};
+
+	return return_pieces(fcinfo, spans_of_call(fcinfo), &set.base);
+}
+
+/*
+ * distinct_pieces(spans tstzmultirange[], vals anyarray)
+ * -> (piece tstzrange, value bigint)
+ */
+Datum
+leadstream_distinct_pieces(PG_FUNCTION_ARGS)
+{
+	ArrayType  *spans = spans_of_call(fcinfo);
+	ArrayType  *vals = values_of_call(fcinfo);
+	DistinctSet set = {{distinct_enter, distinct_leave, distinct_mark,
+	distinct_value}};
+	RowValues	rows;
+
+	read_values(&rows, spans, vals);
+	distinct_start(&set, &rows, value_type_of_call(fcinfo, vals),
+				   PG_GET_COLLATION());
+	return return_pieces(fcinfo, spans, &set.base);
+}
+
+/* The common part of sum_pieces and avg_pieces. */
+static Datum
+sum_pieces(FunctionCallInfo fcinfo,
+		   Datum (*value) (PieceSet *set, bool *isnull))
+{
+	ArrayType  *spans = spans_of_call(fcinfo);
+	SumSet		set = {{sum_enter, sum_leave, sum_mark, value}};
+
+	read_values(&set.rows, spans, values_of_call(fcinfo));
+	ls_sum_start(&set.sum);
+	return return_pieces(fcinfo, spans, &set.base);
+}
+
+/*
+ * sum_pieces(spans tstzmultirange[], vals numeric[])
+ * -> (piece tstzrange, value numeric)
+ */
+Datum
+leadstream_sum_pieces(PG_FUNCTION_ARGS)
+{
+	return sum_pieces(fcinfo, sum_value);
+}
+
+/*
+ * avg_pieces(spans tstzmultirange[], vals numeric[])
+ * -> (piece tstzrange, value numeric)
+ */
+Datum
+leadstream_avg_pieces(PG_FUNCTION_ARGS)
+{
+	return sum_pieces(fcinfo, avg_value);
+}
+
+/* The common part of min_, max_, first_ and last_pieces. */
+static Datum
+extreme_pieces(FunctionCallInfo fcinfo, bool by_value, bool last)
+{
+	ArrayType  *spans = spans_of_call(fcinfo);
+	ArrayType  *vals = values_of_call(fcinfo);
+	ExtremeSet	set = {{extreme_enter, extreme_leave, extreme_mark,
+	extreme_value}};
+
+	read_values(&set.rows, spans, vals);
+	set.last = last;
+	if (by_value)
+		extreme_rank(&set, value_type_of_call(fcinfo, vals), PG_GET_COLLATION());
+	positions_start(&set.positions, set.rows.nrows);
+	return return_pieces(fcinfo, spans, &set.base);
+}
+
+/*
+ * min_pieces(spans tstzmultirange[], vals anyarray)
+ * -> (piece tstzrange, value anyelement)
+ */
+Datum
+leadstream_min_pieces(PG_FUNCTION_ARGS)
+{
+	return extreme_pieces(fcinfo, true, false);
+}
+
+/* max_pieces: as min_pieces. */
+Datum
+leadstream_max_pieces(PG_FUNCTION_ARGS)
+{
+	return extreme_pieces(fcinfo, true, true);
+}
+
+/*
+ * first_pieces(spans tstzmultirange[], vals anyarray)
+ * -> (piece tstzrange, value anyelement)
+ */
+Datum
+leadstream_first_pieces(PG_FUNCTION_ARGS)
+{
+	return extreme_pieces(fcinfo, false, false);
+}
+
+/* last_pieces: as first_pieces. */
+Datum
+leadstream_last_pieces(PG_FUNCTION_ARGS)
+{
+	return extreme_pieces(fcinfo, false, true);
+}

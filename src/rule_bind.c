@@ -1,0 +1,723 @@
+/*-------------------------------------------------------------------------
+ *
+ * rule_bind.c
+ *	  A rule bound to its tables.
+ *
+ * Binding resolves names, picks operators and reads literals (bind_operand.c,
+ * bind_compare.c), pushes negation down to the tests and collects the
+ * aggregates, equal ones once.  What comes out, a BoundRule, is SQL in pieces:
+ * rule_eval.c compiles the pieces to judge a contact at one instant,
+ * rule_sql.c puts them together into the query over all contacts and all
+ * instants.
+ *
+ * A BoundRule lives in the memory context it was bound in, together with the
+ * sources it points to, and holds no locks: names may change behind it.  Who
+ * keeps one watches relcache invalidations of the tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#include "bind_operand.h"
+#include "interval_text.h"
+#include "rule_text.h"
+
+/* The aggregates a test refers to, while it is bound. */
+typedef struct TestRefs
+{
+	List	   *refs;			/* of int */
+	List	   *truer;			/* of int (bool), beside refs */
+} TestRefs;
+
+static BoundNode *bind_node(BindContext *cxt, const RuleNode *node, bool negated);
+static BoundExpr *bind_condition(BindContext *cxt, const RuleNode *node);
+
+/* ----------
+ * Aggregates.
+ * ----------
+ */
+static bool
+has_aggregate(const RuleNode *node)
+{
+	check_stack_depth();
+	if (node->kind == RULE_AGGREGATE)
+		return true;
+	for (uint32 i = 0; i < node->nkids; i++)
+		if (has_aggregate(ls_rule_kid(node, i)))
+			return true;
+	return false;
+}
+
+static Interval *
+bind_interval(const RuleNode *node)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	if (!ls_interval_parse(ls_rule_text(node), interval))
+		elog(ERROR, "unreadable interval in rule"); /* cannot happen */
+	return interval;
+}
+
+/*
+ * Bind the value an aggregate reads, and with it the aggregate's result type.
+ * Sums and averages are numeric whatever they add up: exact, so the order in
+ * which rows come cannot matter.
+ */
+static char *
+bind_value(BindContext *cxt, BoundAggregate *agg, const RuleNode *path)
+{
+	Operand    *value = ls_bind_column_path(cxt, cxt->here->relid, "a", path, 1);
+	char	   *sql = value->sql;
+	TypeCacheEntry *type;
+
+	agg->value_type = value->type;
+	agg->value_collation = value->collation;
+	switch (agg->func)
+	{
+		case RULE_AGG_SUM:
+		case RULE_AGG_AVG:
+			sql = ls_bind_as_number(value);
+			if (sql == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_DATATYPE_MISMATCH),
+						 errmsg("%s of type %s is no number", ls_bind_what(value),
+								format_type_be(value->type)),
+						 errhint("sum and avg take numbers, or text and jsonb values that read as numbers.")));
+			sql = psprintf("%s::pg_catalog.numeric", sql);
+			agg->value_type = NUMERICOID;
+			agg->value_collation = InvalidOid;
+			break;
+
+		case RULE_AGG_MIN:
+		case RULE_AGG_MAX:
+			/* of jsonb, the values that read as numbers */
+			if (value->class == CLASS_JSONB)
+			{
+				sql = ls_bind_as_number(value);
+				agg->value_type = NUMERICOID;
+				break;
+			}
+			/* FALLTHROUGH */
+		case RULE_AGG_COUNT_DISTINCT:
+			type = lookup_type_cache(value->type, TYPECACHE_CMP_PROC);
+			if (!OidIsValid(type->cmp_proc) || value->class == CLASS_ARRAY)
+				ereport(ERROR,
+						(errcode(ERRCODE_DATATYPE_MISMATCH),
+						 errmsg("%s of type %s cannot be ordered", ls_bind_what(value),
+								format_type_be(value->type)),
+						 errhint("min, max and count(distinct ...) take values of a type with a default btree operator class, no arrays.")));
+			/* JSON null is missing */
+			if (value->class == CLASS_JSONB)
+				sql = psprintf("(case when leadstream.as_text(%s) is not null then %s end)",
+							   sql, sql);
+			break;
+
+		default:
+			/* first, last: arrays travel as text, for there is no array of arrays */
+			if (value->class == CLASS_ARRAY)
+				sql = psprintf("(%s::pg_catalog.text)", sql);
+			break;
+	}
+	agg->result_type = agg->value_type;
+	agg->result_collation = agg->value_collation;
+	return sql;
+}
+
+static BoundSource *
+bind_source(BindContext *cxt, BoundAggregate *agg, const RuleNode *path,
+			const RuleNode *where, bool is_path)
+{
+	BoundSource *result = palloc0(sizeof(BoundSource));
+	ActivitySource *source = ls_bind_kind(cxt, ls_rule_text(ls_rule_kid(path, 0)));
+	List	   *conditions = NIL;
+	List	   *filters = NIL;
+	ListCell   *lc;
+
+	if (is_path ? path->nkids < 2 : path->nkids > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 is_path ?
+				 errmsg("no field of kind \"%s\" is named", source->kind) :
+				 errmsg("a kind of activity stands alone here"),
+				 is_path ?
+				 errhint("Write the field behind the kind, as in sum(%s.field).",
+						 quote_identifier(source->kind)) :
+				 errhint("exists and count take kinds; count(distinct kind.field) counts values.")));
+
+	result->source = source;
+	cxt->here = source;
+	if (source->only)
+	{
+		cxt->only_filter = true;
+		conditions = lappend(conditions,
+							 bind_condition(cxt, ls_rule_root(source->only)));
+		cxt->only_filter = false;
+	}
+	if (where && ls_rule_kid(where, 0)->kind == RULE_AND)
+	{
+		const RuleNode *and = ls_rule_kid(where, 0);
+
+		for (uint32 i = 0; i < and->nkids; i++)
+			conditions = lappend(conditions, bind_condition(cxt, ls_rule_kid(and, i)));
+	}
+	else if (where)
+		conditions = lappend(conditions, bind_condition(cxt, ls_rule_kid(where, 0)));
+	if (conditions)
+		result->where = ls_expr_all(conditions);
+	foreach(lc, conditions)
+	{
+		BoundExpr  *expr = lfirst(lc);
+
+		if (!expr->uses_contact && !expr->is_timeline)
+			filters = lappend(filters, expr);
+	}
+	if (filters)
+		result->filter = ls_expr_all(filters);
+	if (is_path)
+		result->value = bind_value(cxt, agg, path);
+	cxt->here = NULL;
+
+	if (source->time_attno == InvalidAttrNumber && (agg->within || agg->older))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("kind \"%s\" has no times", source->kind),
+				 errdetail("It was attached without a time column, so its rows count always."),
+				 errhint("Leave out %s.", agg->within ? "within" : "older than")));
+	if (source->time_attno != InvalidAttrNumber)
+	{
+		UsedColumn *used = palloc(sizeof(UsedColumn));
+
+		used->relid = source->relid;
+		used->attno = source->time_attno;
+		cxt->bound->used_columns = lappend(cxt->bound->used_columns, used);
+	}
+	return result;
+}
+
+/* The aggregate's index in the rule; an equal one serves again. */
+static int
+bind_aggregate(BindContext *cxt, const RuleNode *node)
+{
+	BoundAggregate *agg = palloc0(sizeof(BoundAggregate));
+	const RuleNode *where = NULL;
+	StringInfoData text;
+	uint32		nkinds = 0;
+	ListCell   *lc;
+	bool		is_path;
+
+	if (cxt->here)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("an activity condition cannot stand inside a where"),
+				 errdetail("A where speaks of one row of \"%s\" at a time.", cxt->here->kind),
+				 errhint("Join two activity conditions with and, outside.")));
+
+	initStringInfo(&text);
+	ls_rule_node_text(&text, node);
+	foreach(lc, cxt->bound->aggregates)
+		if (strcmp(((BoundAggregate *) lfirst(lc))->text, text.data) == 0)
+			return foreach_current_index(lc);
+
+	agg->func = (RuleAggregate) node->op;
+	agg->text = text.data;
+	for (uint32 i = 0; i < node->nkids; i++)
+	{
+		const RuleNode *kid = ls_rule_kid(node, i);
+
+		if (kid->kind == RULE_FIELD)
+			nkinds++;
+		else if (kid->kind == RULE_WHERE)
+			where = kid;
+		else if (kid->kind == RULE_WITHIN)
+			agg->within = bind_interval(kid);
+		else
+			agg->older = bind_interval(kid);
+	}
+	if (agg->within || agg->older)
+		cxt->bound->uses_clock = true;
+	agg->result_type = INT8OID;
+	is_path = agg->func != RULE_AGG_EXISTS && agg->func != RULE_AGG_COUNT;
+	for (uint32 i = 0; i < nkinds; i++)
+		agg->sources = lappend(agg->sources,
+							   bind_source(cxt, agg, ls_rule_kid(node, i), where, is_path));
+	if (agg->func == RULE_AGG_COUNT_DISTINCT)
+	{
+		agg->result_type = INT8OID;
+		agg->result_collation = InvalidOid;
+	}
+	cxt->bound->aggregates = lappend(cxt->bound->aggregates, agg);
+	return list_length(cxt->bound->aggregates) - 1;
+}
+
+static bool
+is_count(const BoundAggregate *agg)
+{
+	return agg->func == RULE_AGG_EXISTS || agg->func == RULE_AGG_COUNT ||
+		agg->func == RULE_AGG_COUNT_DISTINCT;
+}
+
+/* An aggregate as an operand of a test; the test remembers it in refs. */
+static Operand *
+aggregate_operand(BindContext *cxt, const RuleNode *node, TestRefs *refs)
+{
+	int			index = bind_aggregate(cxt, node);
+	BoundAggregate *agg = list_nth(cxt->bound->aggregates, index);
+	Operand    *operand = palloc0(sizeof(Operand));
+	int			position = -1;
+	ListCell   *lc;
+
+	foreach(lc, refs->refs)
+		if (lfirst_int(lc) == index)
+			position = foreach_current_index(lc);
+	if (position < 0)
+	{
+		position = list_length(refs->refs);
+		refs->refs = lappend_int(refs->refs, index);
+		/* of anything but a count, any test is made newer by a new row */
+		refs->truer = lappend_int(refs->truer, !is_count(agg));
+	}
+	operand->node = node;
+	operand->aggregate = index;
+	ls_bind_classify(operand, agg->result_type, agg->result_collation);
+	operand->sql = psprintf("v%d.value", position + 1);
+	if (operand->class == CLASS_ARRAY)
+		operand->sql = psprintf("(%s::%s)", operand->sql, ls_bind_type_name(operand->type));
+	return operand;
+}
+
+/* What stands on the other side: rhs = operand | number "*" aggregate. */
+static Operand *
+test_operand(BindContext *cxt, const RuleNode *node, TestRefs *refs)
+{
+	Operand    *operand;
+	char	   *number;
+
+	if (node->kind == RULE_AGGREGATE)
+		return aggregate_operand(cxt, node, refs);
+	if (node->kind != RULE_TIMES)
+		return ls_bind_operand(cxt, node);
+
+	operand = aggregate_operand(cxt, ls_rule_kid(node, 1), refs);
+	number = ls_bind_as_number(operand);
+	if (number == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s of type %s is no number", ls_bind_what(operand),
+						format_type_be(operand->type)),
+				 errhint("Only a number can be multiplied.")));
+	operand->sql = psprintf("leadstream.times('%s'::pg_catalog.numeric, %s::pg_catalog.numeric)",
+							ls_rule_text(ls_rule_kid(node, 0)), number);
+	operand->node = node;
+	ls_bind_classify(operand, NUMERICOID, InvalidOid);
+	return operand;
+}
+
+/* ----------
+ * Tests without aggregates, and wheres: one expression.
+ * ----------
+ */
+static BoundExpr *
+bind_test_expr(BindContext *cxt, RuleOp op, Operand *left, const RuleNode *node,
+			   TestRefs *refs)
+{
+	Operand    *right = NULL;
+	List	   *exprs = NIL;
+	List	   *values = NIL;
+
+	if (node->nkids > 1 && op != RULE_OP_IN_PERIOD)
+		for (uint32 i = 1; i < node->nkids; i++)
+			values = lappend(values, test_operand(cxt, ls_rule_kid(node, i), refs));
+	if (values)
+		right = linitial(values);
+
+	switch (op)
+	{
+		case RULE_OP_EQ:
+		case RULE_OP_LT:
+		case RULE_OP_LE:
+		case RULE_OP_GT:
+		case RULE_OP_GE:
+			return ls_bind_compare(cxt, op, left, right);
+		case RULE_OP_MATCH:
+		case RULE_OP_IMATCH:
+		case RULE_OP_LIKE:
+		case RULE_OP_ILIKE:
+		case RULE_OP_STARTS_WITH:
+		case RULE_OP_ENDS_WITH:
+			return ls_bind_string_test(cxt, op, left, right);
+		case RULE_OP_IS_NULL:
+		case RULE_OP_IS_EMPTY:
+		case RULE_OP_IS_TRUE:
+		case RULE_OP_IS_FALSE:
+			return ls_bind_is(cxt, op, left);
+		case RULE_OP_BETWEEN:
+			return ls_expr_all(list_make2(ls_bind_compare(cxt, RULE_OP_GE, left, right),
+										  ls_bind_compare(cxt, RULE_OP_LE, left, lsecond(values))));
+		case RULE_OP_IN:
+			return ls_bind_in_list(cxt, left, values);
+		case RULE_OP_IN_PERIOD:
+			return ls_bind_in_period(cxt, left, ls_rule_kid(node, 1));
+		case RULE_OP_CONTAINS:
+			return ls_bind_contains(cxt, left, right);
+		case RULE_OP_CONTAINS_ANY:
+		case RULE_OP_CONTAINS_ALL:
+			{
+				ListCell   *lc;
+
+				foreach(lc, values)
+					exprs = lappend(exprs, ls_bind_contains(cxt, left, lfirst(lc)));
+				return op == RULE_OP_CONTAINS_ANY ? ls_expr_any(exprs) : ls_expr_all(exprs);
+			}
+		default:
+			elog(ERROR, "unexpected rule operator %d", op); /* cannot happen */
+	}
+}
+
+/* The positive form of a test's operator; *negated is turned if it was not. */
+static RuleOp
+positive_op(const RuleNode *test, bool *negated)
+{
+	if (test->flags & RULE_FLAG_NEGATED)
+		*negated = !*negated;
+	switch ((RuleOp) test->op)
+	{
+		case RULE_OP_NE:
+			*negated = !*negated;
+			return RULE_OP_EQ;
+		case RULE_OP_NOT_MATCH:
+			*negated = !*negated;
+			return RULE_OP_MATCH;
+		case RULE_OP_NOT_IMATCH:
+			*negated = !*negated;
+			return RULE_OP_IMATCH;
+		default:
+			return (RuleOp) test->op;
+	}
+}
+
+static BoundExpr *
+bind_condition(BindContext *cxt, const RuleNode *node)
+{
+	List	   *exprs = NIL;
+	BoundExpr  *expr;
+	TestRefs	refs = {NIL, NIL};
+	bool		negated = false;
+	RuleOp		op;
+
+	check_stack_depth();
+	/* none but a where can bring an aggregate here: refuse it by name */
+	if (node->kind == RULE_AGGREGATE ||
+		(node->kind == RULE_TEST && has_aggregate(node)) ||
+		(node->kind == RULE_ALONE && has_aggregate(node)))
+		(void) bind_aggregate(cxt, node);
+
+	switch ((RuleKind) node->kind)
+	{
+		case RULE_AND:
+		case RULE_OR:
+			for (uint32 i = 0; i < node->nkids; i++)
+				exprs = lappend(exprs, bind_condition(cxt, ls_rule_kid(node, i)));
+			return node->kind == RULE_AND ? ls_expr_all(exprs) : ls_expr_any(exprs);
+		case RULE_NOT:
+			return ls_expr_not(bind_condition(cxt, ls_rule_kid(node, 0)));
+		case RULE_ALONE:
+			return ls_bind_alone(cxt, ls_bind_operand(cxt, ls_rule_kid(node, 0)));
+		case RULE_TEST:
+			op = positive_op(node, &negated);
+			expr = bind_test_expr(cxt, op, ls_bind_operand(cxt, ls_rule_kid(node, 0)),
+								  node, &refs);
+			return negated ? ls_expr_not(expr) : expr;
+		default:
+			elog(ERROR, "unexpected rule node %d", node->kind); /* cannot happen */
+	}
+}
+
+/* ----------
+ * The tree, with negation pushed down.
+ * ----------
+ */
+static BoundNode *
+make_test(BoundExpr *expr, bool negated, TestRefs *refs, const RuleNode *origin)
+{
+	BoundNode  *node = palloc0(sizeof(BoundNode));
+
+	node->kind = BOUND_TEST;
+	node->test = expr;
+	node->negated = negated;
+	node->origin = origin;
+	if (refs)
+	{
+		node->refs = refs->refs;
+		node->truer = refs->truer;
+	}
+	return node;
+}
+
+static BoundNode *
+make_junction(BoundKind kind, List *kids)
+{
+	BoundNode  *node;
+
+	if (list_length(kids) == 1)
+		return linitial(kids);
+	node = palloc0(sizeof(BoundNode));
+	node->kind = kind;
+	node->kids = kids;
+	return node;
+}
+
+static bool
+is_zero(const Operand *operand)
+{
+	return operand->class == CLASS_LITERAL_NUMBER &&
+		strspn(operand->sql, "-0.") == strlen(operand->sql);
+}
+
+/*
+ * Does one more row make "count op other" truer?  See DESIGN on conditions in
+ * force: >, >= do, and = of anything but the literal 0; a negated one counts
+ * as the comparison it turns into, and from the right side it reads backwards.
+ */
+static bool
+count_is_truer(RuleOp op, bool negated, bool on_right, const Operand *other)
+{
+	if (op == RULE_OP_EQ)
+		return !negated && !is_zero(other);
+	if (on_right)
+		op = op == RULE_OP_LT ? RULE_OP_GT : op == RULE_OP_LE ? RULE_OP_GE :
+			op == RULE_OP_GT ? RULE_OP_LT : RULE_OP_LE;
+	if (negated)
+		return op == RULE_OP_LT || op == RULE_OP_LE;
+	return op == RULE_OP_GT || op == RULE_OP_GE;
+}
+
+/*
+ * A comparison with a multiple of the aggregate is one with the aggregate
+ * itself, turned round where the factor is negative; nothing moves 0 * x.
+ */
+static bool
+unscale(const RuleNode *node, RuleOp *op)
+{
+	const char *factor;
+
+	if (node->kind != RULE_TIMES)
+		return true;
+	factor = ls_rule_text(ls_rule_kid(node, 0));
+	if (strspn(factor, "-0.") == strlen(factor))
+		return false;
+	if (factor[0] == '-')
+		*op = *op == RULE_OP_LT ? RULE_OP_GT : *op == RULE_OP_LE ? RULE_OP_GE :
+			*op == RULE_OP_GT ? RULE_OP_LT : *op == RULE_OP_GE ? RULE_OP_LE : *op;
+	return true;
+}
+
+/* Mark an aggregate of a test as made truer by rows. */
+static void
+mark_truer(TestRefs *refs, int aggregate, bool truer)
+{
+	ListCell   *lc;
+
+	foreach(lc, refs->refs)
+		if (lfirst_int(lc) == aggregate && truer)
+			lfirst_int(list_nth_cell(refs->truer, foreach_current_index(lc))) = true;
+}
+
+/* One comparison with an aggregate on either side. */
+static BoundNode *
+bind_comparison(BindContext *cxt, RuleOp op, bool negated, const RuleNode *left_node,
+				const RuleNode *right_node, const RuleNode *origin)
+{
+	TestRefs	refs = {NIL, NIL};
+	Operand    *left = test_operand(cxt, left_node, &refs);
+	Operand    *right = test_operand(cxt, right_node, &refs);
+	BoundExpr  *expr = ls_bind_compare(cxt, op, left, right);
+
+	RuleOp		left_op = op;
+	RuleOp		right_op = op;
+
+	if (left->aggregate >= 0 && unscale(left_node, &left_op))
+		mark_truer(&refs, left->aggregate, count_is_truer(left_op, negated, false, right));
+	if (right->aggregate >= 0 && unscale(right_node, &right_op))
+		mark_truer(&refs, right->aggregate, count_is_truer(right_op, negated, true, left));
+	return make_test(expr, negated, &refs, origin);
+}
+
+static BoundNode *
+bind_aggregate_test(BindContext *cxt, const RuleNode *node, bool negated)
+{
+	RuleOp		op = positive_op(node, &negated);
+	const RuleNode *left = ls_rule_kid(node, 0);
+	TestRefs	refs = {NIL, NIL};
+	List	   *kids = NIL;
+
+	switch (op)
+	{
+		case RULE_OP_EQ:
+		case RULE_OP_LT:
+		case RULE_OP_LE:
+		case RULE_OP_GT:
+		case RULE_OP_GE:
+			return bind_comparison(cxt, op, negated, left, ls_rule_kid(node, 1), node);
+		case RULE_OP_BETWEEN:
+			/* two comparisons, each in force for itself */
+			kids = list_make2(bind_comparison(cxt, RULE_OP_GE, negated, left,
+											  ls_rule_kid(node, 1), node),
+							  bind_comparison(cxt, RULE_OP_LE, negated, left,
+											  ls_rule_kid(node, 2), node));
+			return make_junction(negated ? BOUND_OR : BOUND_AND, kids);
+		case RULE_OP_IN:
+			for (uint32 i = 1; i < node->nkids; i++)
+				kids = lappend(kids, bind_comparison(cxt, RULE_OP_EQ, negated, left,
+													 ls_rule_kid(node, i), node));
+			return make_junction(negated ? BOUND_AND : BOUND_OR, kids);
+		default:
+			{
+				Operand    *operand = test_operand(cxt, left, &refs);
+				BoundExpr  *expr = bind_test_expr(cxt, op, operand, node, &refs);
+
+				return make_test(expr, negated, &refs, node);
+			}
+	}
+}
+
+static BoundNode *
+bind_node(BindContext *cxt, const RuleNode *node, bool negated)
+{
+	List	   *kids = NIL;
+
+	check_stack_depth();
+	if (!has_aggregate(node))
+		return make_test(bind_condition(cxt, node), negated, NULL, node);
+
+	switch ((RuleKind) node->kind)
+	{
+		case RULE_AND:
+		case RULE_OR:
+			for (uint32 i = 0; i < node->nkids; i++)
+				kids = lappend(kids, bind_node(cxt, ls_rule_kid(node, i), negated));
+			return make_junction((node->kind == RULE_AND) != negated ?
+								 BOUND_AND : BOUND_OR, kids);
+		case RULE_NOT:
+			return bind_node(cxt, ls_rule_kid(node, 0), !negated);
+		case RULE_ALONE:
+			{
+				const RuleNode *kid = ls_rule_kid(node, 0);
+				TestRefs	refs = {NIL, NIL};
+				Operand    *operand;
+				BoundExpr  *expr;
+
+				if (kid->kind == RULE_AGGREGATE && kid->op == RULE_AGG_EXISTS)
+				{
+					operand = aggregate_operand(cxt, kid, &refs);
+					mark_truer(&refs, operand->aggregate, !negated);
+					expr = palloc0(sizeof(BoundExpr));
+					expr->sql = psprintf("(%s OPERATOR(pg_catalog.>) 0)", operand->sql);
+					return make_test(expr, negated, &refs, node);
+				}
+				operand = aggregate_operand(cxt, kid, &refs);
+				return make_test(ls_bind_alone(cxt, operand), negated, &refs, node);
+			}
+		case RULE_TEST:
+			return bind_aggregate_test(cxt, node, negated);
+		default:
+			elog(ERROR, "unexpected rule node %d", node->kind); /* cannot happen */
+	}
+}
+
+/* Does any piece run operators or read types outside pg_catalog? */
+static bool
+tree_is_foreign(const BoundNode *node)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	if (node->kind == BOUND_TEST)
+		return node->test->foreign;
+	foreach(lc, node->kids)
+		if (tree_is_foreign(lfirst(lc)))
+			return true;
+	return false;
+}
+
+static bool
+is_foreign(const BoundRule *bound)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, bound->aggregates)
+		foreach(lc2, ((BoundAggregate *) lfirst(lc))->sources)
+		{
+			BoundSource *source = lfirst(lc2);
+
+			if (source->where && source->where->foreign)
+				return true;
+		}
+	return bound->foreign || tree_is_foreign(bound->root);
+}
+
+BoundRule *
+ls_rule_bind(const Rule *rule, ContactSource *contacts, List *activities)
+{
+	BindContext cxt = {0};
+
+	ls_rule_check_version(rule);
+	if (contacts == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no contacts table is attached"),
+				 errhint("Name it with leadstream.attach_contacts().")));
+	cxt.bound = palloc0(sizeof(BoundRule));
+	cxt.bound->contacts = contacts;
+	cxt.activities = activities;
+	cxt.zone = quote_literal_cstr(contacts->zone);
+	cxt.bound->root = bind_node(&cxt, ls_rule_root(rule), false);
+	cxt.bound->foreign = is_foreign(cxt.bound);
+	return cxt.bound;
+}
+
+BoundExpr *
+ls_rule_bind_only(const Rule *rule, ActivitySource *source, ContactSource *contacts)
+{
+	BindContext cxt = {0};
+
+	cxt.bound = palloc0(sizeof(BoundRule));
+	cxt.bound->contacts = contacts;
+	cxt.zone = quote_literal_cstr(contacts->zone);
+	cxt.here = source;
+	cxt.only_filter = true;
+	return bind_condition(&cxt, ls_rule_root(rule));
+}
+
+void
+ls_rule_check_rights(const BoundRule *bound)
+{
+	ListCell   *lc;
+
+	foreach(lc, bound->used_columns)
+	{
+		UsedColumn *used = lfirst(lc);
+
+		if (pg_class_aclcheck(used->relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+			pg_attribute_aclcheck(used->relid, used->attno, GetUserId(),
+								  ACL_SELECT) != ACLCHECK_OK)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied for column \"%s\" of table \"%s\"",
+							get_attname(used->relid, used->attno, false),
+							get_rel_name(used->relid)),
+					 errdetail("A rule reads with the rights of whoever writes it."),
+					 errhint("Grant SELECT on the column.")));
+	}
+}

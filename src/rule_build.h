@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * rule_build.h
+ *	  Text or syntax tree -> stored rule.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LS_RULE_BUILD_H
+#define LS_RULE_BUILD_H
+
+#include "rule_parse.h"
+
+/*
+ * Parse the text of a rule.  An error goes to escontext if that is an
+ * ErrorSaveContext, and the result is NULL; else it is raised.
+ */
+extern Rule *ls_rule_parse(const char *text, int len, struct Node *escontext);
+
+/* Store a syntax tree; the same limits and errors. */
+extern Rule *ls_rule_build(const RuleItem *root, struct Node *escontext);
+
+#endif							/* LS_RULE_BUILD_H */

@@ -1,0 +1,386 @@
+/*-------------------------------------------------------------------------
+ *
+ * rule_sql.c
+ *	  A bound rule as the query over all contacts and all instants.
+ *
+ * The timeline of a rule is put together from the timelines of its tests by
+ * the multirange operators: and is *, or is +, not is a difference.  Each
+ * aggregate is one grouped subquery over its activity table, joined to the
+ * contacts: for exists it gives the union of what its rows count for; for any
+ * other the spans (and values) of the rows, which a step function of
+ * pieces.c turns into pieces of constant value, each put to the test:
+ *
+ *	  select c.id as contact_id, <timeline> as timeline
+ *	  from contacts c
+ *	  left join (select a.contact_id as contact, array_agg(span) as spans
+ *				 from page_visit a where ... group by 1) q1 on ...
+ *	  where <tests of the contact alone>
+ *
+ * All is set-based: the planner chooses indexes, joins and workers.  What a
+ * rule needs at its root is moved to where it saves work: a plain test of the
+ * contact becomes a where clause, an exists becomes an inner join.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/typcache.h"
+
+#include "bind_operand.h"
+#include "rule_sql.h"
+
+#define NOTHING		"'{}'::pg_catalog.tstzmultirange"
+#define ALWAYS		"'{(,)}'::pg_catalog.tstzmultirange"
+
+typedef struct SqlContext
+{
+	const BoundRule *bound;
+	char	   *zone;
+	Bitmapset  *inner;			/* aggregates whose rows the rule cannot do
+								 * without */
+} SqlContext;
+
+static char *
+table_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+/* Equality of the contacts' keys, whatever schema their type lives in. */
+static char *
+key_equals(const BoundRule *bound)
+{
+	TypeCacheEntry *type = lookup_type_cache(bound->contacts->key_base,
+											 TYPECACHE_EQ_OPR);
+	Oid			nspoid = get_func_namespace(get_opcode(type->eq_opr));
+
+	return psprintf("OPERATOR(%s.=)", quote_identifier(get_namespace_name(nspoid)));
+}
+
+static char *
+interval_constant(const Interval *interval)
+{
+	if (interval == NULL)
+		return "null";
+	return psprintf("'%d mons " INT64_FORMAT " microseconds'::pg_catalog.interval",
+					interval->month, interval->time);
+}
+
+/* The name of an aggregate's subquery over its n-th source. */
+static char *
+source_alias(int aggregate, int n)
+{
+	return psprintf("q%d_%d", aggregate + 1, n + 1);
+}
+
+/*
+ * The order of first and last: time, then primary key; a table without one
+ * goes by where its rows are stored.
+ */
+static char *
+row_order(const ActivitySource *source)
+{
+	Relation	rel = table_open(source->relid, AccessShareLock);
+	Bitmapset  *attnos = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	if (source->time_name)
+		appendStringInfo(&buf, "a.%s", quote_identifier(source->time_name));
+	if (attnos)
+	{
+		/* in the order of the key, not of the columns */
+		Relation	index = RelationIdGetRelation(rel->rd_pkindex);
+
+		for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+			appendStringInfo(&buf, "%sa.%s", buf.len ? ", " : "",
+							 quote_identifier(get_attname(source->relid,
+														  index->rd_index->indkey.values[i], false)));
+		RelationClose(index);
+	}
+	else
+		appendStringInfo(&buf, "%sa.tableoid, a.ctid", buf.len ? ", " : "");
+	table_close(rel, NoLock);
+	return buf.data;
+}
+
+/* The instants at which one row of the source counts. */
+static char *
+row_span(SqlContext *cxt, const BoundAggregate *agg, const BoundSource *s)
+{
+	char	   *span;
+
+	if (s->source->time_name == NULL)
+		span = ALWAYS;
+	else
+	{
+		char	   *at = psprintf("a.%s", quote_identifier(s->source->time_name));
+
+		if (s->source->time_type != TIMESTAMPTZOID)
+			at = psprintf("leadstream.as_instant(%s, %s)", at, cxt->zone);
+		span = psprintf("leadstream.row_span(%s, %s, %s, %s)", at,
+						interval_constant(agg->older), interval_constant(agg->within),
+						cxt->zone);
+	}
+	if (s->where && s->where->is_timeline)
+		span = psprintf("(%s OPERATOR(pg_catalog.*) %s)", span, s->where->sql);
+	return span;
+}
+
+static void
+append_source(SqlContext *cxt, StringInfo from, int index, const BoundAggregate *agg,
+			  int n, const BoundSource *s)
+{
+	ContactSource *contacts = cxt->bound->contacts;
+	char	   *alias = source_alias(index, n);
+	char	   *span = row_span(cxt, agg, s);
+	char	   *contact = psprintf("a.%s", quote_identifier(s->source->contact_name));
+	char	   *key = psprintf("c.%s", quote_identifier(contacts->key_name));
+
+	appendStringInfo(from, "\n%s join (select %s as contact, ",
+					 bms_is_member(index, cxt->inner) ? "inner" : "left", contact);
+	if (agg->func == RULE_AGG_EXISTS)
+		appendStringInfo(from, "pg_catalog.range_agg(%s) as timeline", span);
+	else
+	{
+		const char *order = agg->func == RULE_AGG_FIRST || agg->func == RULE_AGG_LAST ?
+			psprintf(" order by %s", row_order(s->source)) : "";
+
+		appendStringInfo(from, "pg_catalog.array_agg(%s%s) as spans", span, order);
+		if (s->value)
+			appendStringInfo(from, ", pg_catalog.array_agg(%s%s) as vals", s->value, order);
+	}
+	appendStringInfo(from, "\n\tfrom %s a", table_name(s->source->relid));
+	if (s->where && s->where->uses_contact)
+		appendStringInfo(from, " inner join %s c on %s %s %s",
+						 table_name(contacts->relid), key, key_equals(cxt->bound), contact);
+	appendStringInfo(from, "\n\twhere %s is not null", contact);
+	if (s->where && !s->where->is_timeline)
+		appendStringInfo(from, " and %s", s->where->sql);
+	appendStringInfo(from, "\n\tgroup by 1) %s on %s.contact %s %s",
+					 alias, alias, key_equals(cxt->bound), key);
+}
+
+/* Something like "coalesce(q1_1.timeline, '{}') + ..." over an exists's sources. */
+static char *
+exists_timeline(SqlContext *cxt, int index)
+{
+	BoundAggregate *agg = list_nth(cxt->bound->aggregates, index);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '(');
+	for (int n = 0; n < list_length(agg->sources); n++)
+		appendStringInfo(&buf, "%scoalesce(%s.timeline, " NOTHING ")",
+						 n ? " OPERATOR(pg_catalog.+) " : "", source_alias(index, n));
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+/* The step function of an aggregate, as a function call in FROM. */
+static char *
+pieces(SqlContext *cxt, int index)
+{
+	BoundAggregate *agg = list_nth(cxt->bound->aggregates, index);
+	StringInfoData spans;
+	const char *name = NULL;
+
+	initStringInfo(&spans);
+	for (int n = 0; n < list_length(agg->sources); n++)
+	{
+		if (n == 0)
+			appendStringInfo(&spans, "%s.spans", source_alias(index, n));
+		else
+		{
+			char	   *so_far = pstrdup(spans.data);
+
+			resetStringInfo(&spans);
+			appendStringInfo(&spans, "pg_catalog.array_cat(%s, %s.spans)",
+							 so_far, source_alias(index, n));
+		}
+	}
+	switch (agg->func)
+	{
+		case RULE_AGG_EXISTS:
+		case RULE_AGG_COUNT:
+			return psprintf("leadstream.count_pieces(%s)", spans.data);
+		case RULE_AGG_COUNT_DISTINCT:
+			name = "distinct_pieces";
+			break;
+		case RULE_AGG_SUM:
+			name = "sum_pieces";
+			break;
+		case RULE_AGG_AVG:
+			name = "avg_pieces";
+			break;
+		case RULE_AGG_MIN:
+			name = "min_pieces";
+			break;
+		case RULE_AGG_MAX:
+			name = "max_pieces";
+			break;
+		case RULE_AGG_FIRST:
+			name = "first_pieces";
+			break;
+		case RULE_AGG_LAST:
+			name = "last_pieces";
+			break;
+	}
+	return psprintf("leadstream.%s(%s, %s.vals)", name, spans.data, source_alias(index, 0));
+}
+
+/* exists(...) and nothing more */
+static bool
+is_exists(SqlContext *cxt, const BoundNode *node)
+{
+	return node->kind == BOUND_TEST && list_length(node->refs) == 1 &&
+		node->origin->kind == RULE_ALONE &&
+		((BoundAggregate *) list_nth(cxt->bound->aggregates,
+									 linitial_int(node->refs)))->func == RULE_AGG_EXISTS;
+}
+
+static char *
+test_timeline(SqlContext *cxt, const BoundNode *node)
+{
+	StringInfoData buf;
+	StringInfoData piece;
+	ListCell   *lc;
+	int			nrefs = list_length(node->refs);
+	char	   *result;
+
+	if (nrefs == 0)
+		result = ls_expr_timeline(node->test);
+	else if (is_exists(cxt, node))
+		result = exists_timeline(cxt, linitial_int(node->refs));
+	else
+	{
+		initStringInfo(&buf);
+		initStringInfo(&piece);
+		for (int i = 1; i <= nrefs; i++)
+			appendStringInfo(&piece, "%sv%d.piece",
+							 i > 1 ? " OPERATOR(pg_catalog.*) " : "", i);
+		if (node->test->is_timeline)
+			appendStringInfo(&buf, "coalesce((select pg_catalog.range_agg(pg_catalog.tstzmultirange(%s) OPERATOR(pg_catalog.*) %s) from ",
+							 piece.data, node->test->sql);
+		else
+			appendStringInfo(&buf, "coalesce((select pg_catalog.range_agg(%s) from ",
+							 piece.data);
+		foreach(lc, node->refs)
+			appendStringInfo(&buf, "%s%s v%d(piece, value)",
+							 foreach_current_index(lc) ? ", " : "",
+							 pieces(cxt, lfirst_int(lc)), foreach_current_index(lc) + 1);
+		appendStringInfo(&buf, " where not pg_catalog.isempty(%s)", piece.data);
+		if (!node->test->is_timeline)
+			appendStringInfo(&buf, " and %s", node->test->sql);
+		appendStringInfoString(&buf, "), " NOTHING ")");
+		result = buf.data;
+	}
+	if (node->negated)
+		result = psprintf("(" ALWAYS " OPERATOR(pg_catalog.-) %s)", result);
+	return result;
+}
+
+/* A test of the contact alone, without the clock: it filters contacts. */
+static bool
+is_filter(const BoundNode *node)
+{
+	return node->kind == BOUND_TEST && node->refs == NIL && !node->test->is_timeline;
+}
+
+static char *
+node_timeline(SqlContext *cxt, const BoundNode *node)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	check_stack_depth();
+	if (node->kind == BOUND_TEST)
+		return test_timeline(cxt, node);
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '(');
+	foreach(lc, node->kids)
+		appendStringInfo(&buf, "%s%s",
+						 foreach_current_index(lc) == 0 ? "" :
+						 node->kind == BOUND_AND ? " OPERATOR(pg_catalog.*) " :
+						 " OPERATOR(pg_catalog.+) ",
+						 node_timeline(cxt, lfirst(lc)));
+	appendStringInfoChar(&buf, ')');
+	return buf.data;
+}
+
+char *
+ls_rule_to_sql(const BoundRule *bound, const char *account)
+{
+	SqlContext	cxt = {.bound = bound};
+	ContactSource *contacts = bound->contacts;
+	List	   *needs = bound->root->kind == BOUND_AND ? bound->root->kids :
+		list_make1((void *) bound->root);
+	StringInfoData from;
+	StringInfoData where;
+	StringInfoData timeline;
+	StringInfoData sql;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	cxt.zone = quote_literal_cstr(contacts->zone);
+	initStringInfo(&from);
+	initStringInfo(&where);
+	initStringInfo(&timeline);
+
+	/* what the root needs: filters, rows, timelines */
+	foreach(lc, needs)
+	{
+		const BoundNode *node = lfirst(lc);
+
+		if (is_filter(node))
+			appendStringInfo(&where, node->negated ? "%s((%s) is not true)" : "%s%s",
+							 where.len ? "\n\tand " : "", node->test->sql);
+		else
+		{
+			if (is_exists(&cxt, node) && !node->negated &&
+				list_length(((BoundAggregate *) list_nth(bound->aggregates,
+														 linitial_int(node->refs)))->sources) == 1)
+				cxt.inner = bms_add_member(cxt.inner, linitial_int(node->refs));
+			appendStringInfo(&timeline, "%s%s",
+							 timeline.len ? " OPERATOR(pg_catalog.*) " : "",
+							 node_timeline(&cxt, node));
+		}
+	}
+	if (timeline.len == 0)
+		appendStringInfoString(&timeline, ALWAYS);
+	if (account && contacts->account_name)
+		appendStringInfo(&where, "%sc.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s",
+						 where.len ? "\n\tand " : "",
+						 quote_identifier(contacts->account_name),
+						 quote_literal_cstr(account));
+
+	foreach(lc, bound->aggregates)
+	{
+		BoundAggregate *agg = lfirst(lc);
+
+		foreach(lc2, agg->sources)
+			append_source(&cxt, &from, foreach_current_index(lc), agg,
+						  foreach_current_index(lc2), lfirst(lc2));
+	}
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "select contact_id, timeline\n"
+					 "from (select c.%s as contact_id,\n\t%s as timeline\n"
+					 "from %s c%s%s%s) t\n"
+					 "where not pg_catalog.isempty(timeline)",
+					 quote_identifier(contacts->key_name), timeline.data,
+					 table_name(contacts->relid), from.data,
+					 where.len ? "\nwhere " : "", where.data);
+	return sql.data;
+}

@@ -1,0 +1,138 @@
+-- 40_rules.sql
+--
+-- Rules asked: do they bind, what do they read, whom are they true of.  The
+-- functions that look at contacts run with the caller's own rights.
+
+create function leadstream.clock() returns timestamptz
+language c stable parallel safe
+as 'MODULE_PATHNAME', 'leadstream_clock';
+comment on function leadstream.clock() is
+'the instant at which functions that only read judge: the setting leadstream.clock, else the start of the statement';
+
+create function leadstream.check_rule(rule leadstream.rule) returns void
+language c stable strict parallel restricted
+as 'MODULE_PATHNAME', 'leadstream_check_rule';
+comment on function leadstream.check_rule(leadstream.rule) is
+'raises an error unless the rule binds to the attached tables and the caller may SELECT every column it names';
+
+create function leadstream.check_only(activity regclass, rule leadstream.rule) returns void
+language c stable strict parallel restricted
+as 'MODULE_PATHNAME', 'leadstream_check_only';
+comment on function leadstream.check_only(regclass, leadstream.rule) is
+'raises an error unless the rule is a condition over columns of the activity table alone';
+
+create function leadstream.rule_problem(rule leadstream.rule, account text default '') returns text
+language c volatile strict parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_rule_problem';
+comment on function leadstream.rule_problem(leadstream.rule, text) is
+'why the rule does not bind to the attached tables as they are now; null if it does';
+
+create function leadstream.rule_kinds(rule leadstream.rule) returns text[]
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'leadstream_rule_kinds';
+comment on function leadstream.rule_kinds(leadstream.rule) is
+'the kinds of activities that the rule speaks of';
+
+create function leadstream.rule_sql(rule leadstream.rule) returns text
+language c stable strict parallel restricted
+as 'MODULE_PATHNAME', 'leadstream_rule_sql';
+comment on function leadstream.rule_sql(leadstream.rule) is
+'the query that history uses: (contact_id, timeline) of every contact of whom the rule is true at some instant; can be run and explained as it is';
+
+create function leadstream.is_match(rule leadstream.rule, contact "any") returns boolean
+language c stable parallel restricted
+as 'MODULE_PATHNAME', 'leadstream_is_match';
+comment on function leadstream.is_match(leadstream.rule, "any") is
+'is the rule true of this contact now? judged as a live match is; null for a null argument, false for an unknown contact';
+
+create function leadstream.timeline(rule leadstream.rule)
+returns table (contact_id text, timeline tstzmultirange)
+language plpgsql stable strict parallel restricted rows 1000
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	return query execute format('select h.contact_id::text, h.timeline from (%s) h',
+								leadstream.rule_sql(rule));
+end
+$$;
+comment on function leadstream.timeline(leadstream.rule) is
+'when was, is and will the rule be true of each contact, judged by the rows that exist now; contacts of whom it never is are left out';
+
+create function leadstream.preview(rule leadstream.rule)
+returns table (contact_id text, email text, name text, company text, first_matched_at timestamptz)
+language plpgsql stable strict parallel restricted rows 1000
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	source	leadstream.contact_source;
+	history constant text := leadstream.rule_sql(rule);
+
+	-- a column of the contact as text, null where none is named
+	column_text text := '';
+	column_name name;
+begin
+	select s.* into source from leadstream.contact_source s;
+	foreach column_name in array array[source.email_column, source.name_column,
+									   source.company_column] loop
+		column_text := column_text ||
+			case when column_name is null then ', null::text'
+				 else format(', c.%I::text', column_name) end;
+	end loop;
+	return query execute format(
+		'select h.contact_id::text%s, h.first_at
+		 from (select t.contact_id, leadstream.first_instant(t.timeline, $1) as first_at
+			   from (%s) t offset 0) h
+		 join %s c on c.%I = h.contact_id
+		 where h.first_at is not null
+		 order by h.first_at, h.contact_id',
+		column_text, history, source.contacts, source.key_column)
+	using leadstream.clock();
+end
+$$;
+comment on function leadstream.preview(leadstream.rule) is
+'the contacts that fetch_history would make leads of and the first instant of each, without writing anything';
+
+create function leadstream.verify(rule leadstream.rule)
+returns table (contact_id text, live boolean, history boolean)
+language plpgsql stable strict parallel restricted rows 1
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	source	leadstream.contact_source;
+	history constant text := leadstream.rule_sql(rule);
+	own_account constant text := current_setting('leadstream.account', true);
+begin
+	select s.* into source from leadstream.contact_source s;
+	return query execute format(
+		'select v.contact_id::text, v.live, v.history
+		 from (select c.%1$I as contact_id, leadstream.is_match($1, c.%1$I) as live,
+				coalesce(h.timeline @> $2, false) as history
+			   from %2$s c left join (%3$s) h on h.contact_id = c.%1$I
+			   where %4$s offset 0) v
+		 where v.live <> v.history',
+		source.key_column, source.contacts, history,
+		case when source.account_column is null or own_account = '' then 'true'
+			 else format('c.%I::text = %L', source.account_column, own_account) end)
+	using rule, leadstream.clock();
+end
+$$;
+comment on function leadstream.verify(leadstream.rule) is
+'the contacts of whom live judging and the timeline disagree: always none, whatever the rule and the data; says nothing of leads that exist';
+
+create function leadstream.make_history(stream_ids integer[]) returns bigint
+language c volatile strict parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_make_history';
+comment on function leadstream.make_history(integer[]) is
+'internal: makes the leads of the past for these streams; use fetch_history()';
+revoke execute on function leadstream.make_history(integer[]) from public;
+
+create function leadstream.verify(stream text)
+returns table (contact_id text, live boolean, history boolean)
+language sql stable strict parallel restricted rows 1
+set search_path = pg_catalog, pg_temp
+as $$
+	select v.contact_id, v.live, v.history
+	from leadstream.verify((leadstream._stream(stream, false)).rule) as v
+$$;
+comment on function leadstream.verify(text) is
+'the contacts of whom live judging and the timeline of the stream''s rule disagree: always none';

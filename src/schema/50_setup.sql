@@ -1,0 +1,787 @@
+-- 50_setup.sql
+--
+-- Attaching the user's own tables.  Functions whose names begin with an
+-- underscore are the steps of the others.  All of them run with the rights of
+-- their caller, who therefore can do through them only what he could do
+-- without them.
+
+---------------------------------------------------------------------------
+-- Checks
+---------------------------------------------------------------------------
+
+create function leadstream._not_null(param text, is_null boolean) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if is_null then
+		raise exception 'parameter "%" must not be null', param
+			using errcode = 'null_value_not_allowed';
+	end if;
+end
+$$;
+comment on function leadstream._not_null(text, boolean) is
+'error 22004 if a parameter is null';
+
+create function leadstream._check_name(param text, value text) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	perform leadstream._not_null(param, value is null);
+	if btrim(value, E' \t\n\r') = '' then
+		raise exception 'parameter "%" must not be blank', param
+			using errcode = 'invalid_name';
+	end if;
+	if length(value) > 200 then
+		raise exception 'parameter "%" is too long', param
+			using errcode = 'name_too_long',
+				  detail = format('It has %s characters, at most 200 are allowed.',
+								  length(value));
+	end if;
+end
+$$;
+comment on function leadstream._check_name(text, text) is
+'error unless a text will do as the name of a stream or team';
+
+create function leadstream._check_relation(relation regclass, rights text[]) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	c		record;
+	reason	text;
+	missing	text[];
+begin
+	select r.oid, r.relkind, r.relpersistence, r.relispartition, r.relowner,
+		   n.nspname
+	into c
+	from pg_class r join pg_namespace n on n.oid = r.relnamespace
+	where r.oid = relation;
+	if not found then
+		raise exception 'table with OID % does not exist', relation::oid
+			using errcode = 'undefined_table';
+	end if;
+
+	reason := case
+		when c.oid < 16384 or c.nspname in ('pg_catalog', 'information_schema', 'pg_toast')
+			then 'is a system table'
+		when c.nspname = 'leadstream' then 'belongs to leadstream'
+		when c.relkind = 'v' then 'is a view'
+		when c.relkind = 'm' then 'is a materialized view'
+		when c.relkind = 'f' then 'is a foreign table'
+		when c.relkind not in ('r', 'p') then 'is not a table'
+		when c.relpersistence = 't' then 'is a temporary table'
+		when c.relispartition then 'is a partition of another table'
+		when c.relkind = 'r' and exists (select from pg_inherits i where i.inhparent = c.oid)
+			then 'has inheritance children'
+	end;
+	if reason is not null then
+		raise exception 'cannot attach %', relation
+			using errcode = 'wrong_object_type',
+				  detail = format('%s %s.', relation, reason),
+				  hint = case when c.relispartition
+							  then 'Attach the partitioned table that it is a part of.'
+							  else 'Attach an ordinary table or a partitioned one.' end;
+	end if;
+
+	if not pg_has_role(c.relowner, 'usage') then
+		select array_agg(r) into missing
+		from unnest(rights) as r
+		where not has_table_privilege(relation, r);
+		if missing is not null then
+			raise exception 'permission denied for table %', relation
+				using errcode = 'insufficient_privilege',
+					  detail = format('Role %I is not its owner and lacks %s.',
+									  current_user, array_to_string(missing, ', ')),
+					  hint = format('Its owner may run: grant %s on %s to %I;',
+									lower(array_to_string(missing, ', ')), relation,
+									current_user);
+		end if;
+	end if;
+end
+$$;
+comment on function leadstream._check_relation(regclass, text[]) is
+'error unless a relation is a table that can be attached and the caller owns it or has the given rights on it';
+
+create function leadstream._check_column(relation regclass, param text, column_name name)
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if column_name is not null and not exists (
+		select from pg_attribute a
+		where a.attrelid = relation and a.attname = column_name
+		  and a.attnum > 0 and not a.attisdropped)
+	then
+		raise exception 'column "%" of table % does not exist', column_name, relation
+			using errcode = 'undefined_column',
+				  detail = format('It was given as parameter "%s".', param),
+				  hint = format('The columns are: %s.', (
+					select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+					from pg_attribute a
+					where a.attrelid = relation and a.attnum > 0
+					  and not a.attisdropped));
+	end if;
+end
+$$;
+comment on function leadstream._check_column(regclass, text, name) is
+'error 42703 if a column that was named does not exist';
+
+-- Raised in several places in the same words.
+create function leadstream._raise_ambiguous(relation regclass, param text, candidates name[])
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	raise exception 'table % has several columns that could be the "%"', relation, param
+		using errcode = 'ambiguous_column',
+			  detail = format('Candidates are: %s.', (
+				select string_agg(quote_ident(c), ', ' order by i)
+				from unnest(candidates) with ordinality as u(c, i))),
+			  hint = format('Name the one: %I => %L.', param, candidates[1]);
+end
+$$;
+comment on function leadstream._raise_ambiguous(regclass, text, name[]) is
+'error 42702 that lists the candidates for a parameter';
+
+---------------------------------------------------------------------------
+-- Defaults
+---------------------------------------------------------------------------
+
+create function leadstream._default_column(relation regclass, param text, names name[])
+returns name
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	found_names name[];
+begin
+	select array_agg(a.attname order by a.attnum) into found_names
+	from pg_attribute a
+	where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+	  and a.attname = any (names);
+	if names[1] = any (found_names) then
+		return names[1];
+	end if;
+	if cardinality(found_names) > 1 then
+		perform leadstream._raise_ambiguous(relation, param, found_names);
+	end if;
+	return found_names[1];
+end
+$$;
+comment on function leadstream._default_column(regclass, text, name[]) is
+'the column of the first name, else the only one of the other names, else null; error 42702 where there are several';
+
+create function leadstream._default_key(contacts regclass) returns name
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	columns name[];
+begin
+	select array_agg(a.attname order by u.i) into columns
+	from pg_index x
+	cross join unnest(x.indkey::smallint[]) with ordinality as u(attnum, i)
+	join pg_attribute a on a.attrelid = x.indrelid and a.attnum = u.attnum
+	where x.indrelid = contacts and x.indisprimary and u.i <= x.indnkeyatts;
+	if columns is null then
+		raise exception 'table % has no primary key', contacts
+			using errcode = 'invalid_table_definition',
+				  detail = 'A contact is known by its key.',
+				  hint = 'Add a primary key, or name a column that is unique and not null: key => ''…''.';
+	end if;
+	if cardinality(columns) > 1 then
+		raise exception 'the primary key of table % has several columns', contacts
+			using errcode = 'invalid_table_definition',
+				  detail = format('They are: %s.', (
+					select string_agg(quote_ident(c), ', ' order by i)
+					from unnest(columns) with ordinality as u(c, i))),
+				  hint = 'Name a column that is unique and not null by itself: key => ''…''.';
+	end if;
+	return columns[1];
+end
+$$;
+comment on function leadstream._default_key(regclass) is
+'the column of a single-column primary key';
+
+create function leadstream._default_contact_column(activity regclass) returns name
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	candidates name[];
+begin
+	select array_agg(distinct a.attname order by a.attname) into candidates
+	from leadstream.contact_source s
+	join pg_constraint f on f.contype = 'f' and f.confrelid = s.contacts
+	join pg_attribute k on k.attrelid = s.contacts and k.attname = s.key_column
+	join pg_attribute a on a.attrelid = f.conrelid and a.attnum = f.conkey[1]
+	where f.conrelid = activity and f.confkey = array[k.attnum];
+	if cardinality(candidates) > 1 then
+		perform leadstream._raise_ambiguous(activity, 'contact_key', candidates);
+	elsif candidates is null then
+		candidates[1] := leadstream._default_column(activity, 'contact_key', '{contact_id}');
+	end if;
+	if candidates[1] is null then
+		raise exception 'table % has no column that points at the contact', activity
+			using errcode = 'undefined_column',
+				  detail = 'It has neither a foreign key to the contacts table nor a column "contact_id".',
+				  hint = 'Name the column: contact_key => ''…''.';
+	end if;
+	return candidates[1];
+end
+$$;
+comment on function leadstream._default_contact_column(regclass) is
+'the column of the only foreign key to the contacts, else contact_id';
+
+create function leadstream._default_time_column(activity regclass) returns name
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	stamps	name[];
+	dates	name[];
+begin
+	select array_agg(t.attname order by t.attnum) filter (where t.base <> 'date'::regtype),
+		   array_agg(t.attname order by t.attnum) filter (where t.base = 'date'::regtype)
+	into stamps, dates
+	from (
+		select a.attname, a.attnum, leadstream._base_type(a.atttypid) as base
+		from pg_attribute a
+		where a.attrelid = activity and a.attnum > 0 and not a.attisdropped
+	) as t
+	where t.base in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype);
+	if 'occurred_at' = any (stamps || dates) then
+		return 'occurred_at';
+	end if;
+	stamps := coalesce(stamps, dates);
+	if cardinality(stamps) > 1 then
+		perform leadstream._raise_ambiguous(activity, 'occurred_at', stamps);
+	end if;
+	return stamps[1];
+end
+$$;
+comment on function leadstream._default_time_column(regclass) is
+'occurred_at, else the only timestamp, else the only date, else null';
+
+---------------------------------------------------------------------------
+-- Types
+---------------------------------------------------------------------------
+
+create function leadstream._base_type(type oid) returns regtype
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+	with recursive domain(oid, typtype, typbasetype) as (
+		select t.oid, t.typtype, t.typbasetype from pg_type t where t.oid = type
+		union all
+		select t.oid, t.typtype, t.typbasetype
+		from domain d join pg_type t on t.oid = d.typbasetype
+		where d.typtype = 'd'
+	)
+	select d.oid::regtype from domain d where d.typtype <> 'd'
+$$;
+comment on function leadstream._base_type(oid) is
+'the type itself, or what a domain is over';
+
+-- As the server itself looks for one: exact, else binary coercible, else
+-- polymorphic.
+create function leadstream._has_default_opclass(type oid, method name) returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+	select exists (
+		select
+		from pg_opclass o
+		join pg_am m on m.oid = o.opcmethod
+		join pg_type t on t.oid = type
+		where m.amname = method and o.opcdefault
+		  and (o.opcintype = t.oid
+			   or exists (select from pg_cast c
+						  where c.castsource = t.oid and c.casttarget = o.opcintype
+							and c.castmethod = 'b' and c.castcontext = 'i')
+			   or o.opcintype = case
+					when t.typtype = 'e' then 'anyenum'::regtype
+					when t.typtype = 'r' then 'anyrange'::regtype
+					when t.typtype = 'm' then 'anymultirange'::regtype
+					when t.typtype = 'c' then 'record'::regtype
+					when t.typcategory = 'A' then 'anyarray'::regtype
+				  end))
+$$;
+comment on function leadstream._has_default_opclass(oid, name) is
+'does a type have a default operator class of an index method';
+
+create function leadstream._check_key(contacts regclass, key name) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	k		record;
+	base	regtype;
+	method	name;
+begin
+	select a.attnum, a.attnotnull, a.atttypid into k
+	from pg_attribute a where a.attrelid = contacts and a.attname = key;
+	if not exists (
+		select from pg_index x
+		where x.indrelid = contacts and x.indnkeyatts = 1 and x.indkey[0] = k.attnum
+		  and x.indisunique and x.indimmediate and x.indisvalid and x.indpred is null)
+	then
+		raise exception 'column "%" of table % is not unique', key, contacts
+			using errcode = 'invalid_table_definition',
+				  detail = 'A contact is known by its key.',
+				  hint = format('Make it unique: alter table %s add unique (%I);',
+								contacts, key);
+	end if;
+	if not k.attnotnull then
+		raise exception 'column "%" of table % may be null', key, contacts
+			using errcode = 'invalid_table_definition',
+				  detail = 'A contact is known by its key.',
+				  hint = format('Forbid it: alter table %s alter column %I set not null;',
+								contacts, key);
+	end if;
+	base := leadstream._base_type(k.atttypid);
+	foreach method in array '{btree,hash}'::name[] loop
+		if not leadstream._has_default_opclass(base, method) then
+			raise exception 'column "%" of table % cannot be the key', key, contacts
+				using errcode = 'undefined_object',
+					  detail = format('Type %s has no default operator class for access method "%s".',
+									  base, method),
+					  hint = 'Choose a key of a type such as bigint, uuid or text.';
+		end if;
+	end loop;
+end
+$$;
+comment on function leadstream._check_key(regclass, name) is
+'error unless a column is unique, not null and of a type that can be sorted and hashed';
+
+create function leadstream._check_contact_type(activity regclass, contact_column name)
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	integers constant regtype[] := '{smallint,integer,bigint}';
+	found_type	regtype;
+	key_type	regtype;
+begin
+	select leadstream._base_type(a.atttypid), leadstream._base_type(s.key_type)
+	into found_type, key_type
+	from leadstream.contact_source s, pg_attribute a
+	where a.attrelid = activity and a.attname = contact_column;
+	if found_type <> key_type
+	   and not (found_type = any (integers) and key_type = any (integers))
+	then
+		raise exception 'column "%" of table % cannot point at a contact',
+						contact_column, activity
+			using errcode = 'datatype_mismatch',
+				  detail = format('It is of type %s, the key of the contacts of type %s.',
+								  found_type, key_type),
+				  hint = 'Name another column with contact_key, or change its type.';
+	end if;
+end
+$$;
+comment on function leadstream._check_contact_type(regclass, name) is
+'error 42804 unless a column is of the type of the contacts'' key, or both are integers';
+
+---------------------------------------------------------------------------
+-- Triggers on the user's tables
+---------------------------------------------------------------------------
+
+-- Row triggers are cloned to partitions by the server, statement triggers are
+-- not, and an insert straight into a partition fires those of the partition.
+create function leadstream._create_triggers(relation regclass, events text, arguments text[])
+returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	call constant text := format('leadstream.capture(%s)', (
+		select string_agg(quote_literal(a), ', ' order by i)
+		from unnest(arguments) with ordinality as u(a, i)));
+	part regclass;
+begin
+	execute format('create trigger leadstream_capture after %s on %s for each row execute function %s',
+				   events, relation, call);
+	for part in
+		select t.relid from pg_partition_tree(relation) as t
+		union select relation
+	loop
+		continue when (select c.relkind from pg_class c where c.oid = part) = 'f';
+		execute format('create trigger leadstream_open before %s on %s for each statement execute function %s',
+					   events, part, call);
+		execute format('create trigger leadstream_settle after %s on %s for each statement execute function %s',
+					   events, part, call);
+	end loop;
+end
+$$;
+comment on function leadstream._create_triggers(regclass, text, text[]) is
+'puts the capture triggers on a table and its partitions';
+
+create function leadstream._drop_triggers(relation regclass) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	found_trigger record;
+begin
+	for found_trigger in
+		select t.tgname, t.tgrelid::regclass as part
+		from pg_trigger t
+		where t.tgrelid in (select p.relid from pg_partition_tree(relation) as p
+							union select relation)
+		  and t.tgfoid = 'leadstream.capture()'::regprocedure
+		  and t.tgparentid = 0
+	loop
+		execute format('drop trigger %I on %s', found_trigger.tgname, found_trigger.part);
+	end loop;
+end
+$$;
+comment on function leadstream._drop_triggers(regclass) is
+'takes the capture triggers off a table and its partitions';
+
+---------------------------------------------------------------------------
+-- attach, detach
+---------------------------------------------------------------------------
+
+create function leadstream._raise_not_attached() returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if not exists (select from leadstream.contact_source s join pg_class c on c.oid = s.contacts)
+	then
+		raise exception 'no contacts table is attached'
+			using errcode = 'object_not_in_prerequisite_state',
+				  hint = 'Attach it first: select leadstream.attach_contacts(''…'');';
+	end if;
+end
+$$;
+comment on function leadstream._raise_not_attached() is
+'error 55000 unless a contacts table is attached';
+
+create function leadstream.attach_contacts(
+	contacts regclass,
+	key name default null,
+	email name default null,
+	name name default null,
+	company name default null,
+	category name default null,
+	account name default null,
+	zone text default 'UTC'
+) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	param		record;
+	known_zone	text;
+	attached	regclass;
+begin
+	perform leadstream._not_null('contacts', contacts is null);
+	perform leadstream._not_null('zone', zone is null);
+	perform leadstream._check_relation(contacts, '{SELECT,TRIGGER,REFERENCES}');
+	if (select c.relpersistence = 'u' from pg_class c where c.oid = contacts) then
+		raise exception 'cannot attach %', contacts
+			using errcode = 'wrong_object_type',
+				  detail = 'It is unlogged, so leads could outlive their contacts.',
+				  hint = format('Make it logged: alter table %s set logged;', contacts);
+	end if;
+	if exists (select from leadstream.activity_source a where a.activity = contacts) then
+		raise exception 'table % is attached as an activity table', contacts
+			using errcode = 'object_not_in_prerequisite_state',
+				  hint = format('Detach it first: select leadstream.detach(%L);', contacts);
+	end if;
+
+	-- A table that was dropped leaves its row behind.
+	delete from leadstream.contact_source s
+	where not exists (select from pg_class c where c.oid = s.contacts);
+	select s.contacts into attached from leadstream.contact_source s;
+	if found then
+		raise exception 'a contacts table is attached already'
+			using errcode = 'object_not_in_prerequisite_state',
+				  detail = format('It is %s; a database has one.', attached),
+				  hint = format('Detach it first: select leadstream.detach(%L);', attached);
+	end if;
+
+	for param in
+		select * from (values ('key', key), ('email', email), ('name', name),
+							  ('company', company), ('category', category),
+							  ('account', account)) as v(label, value)
+	loop
+		perform leadstream._check_column(contacts, param.label, param.value);
+	end loop;
+	key := coalesce(key, leadstream._default_key(contacts));
+	perform leadstream._check_key(contacts, key);
+	email := coalesce(email, leadstream._default_column(
+		contacts, 'email', '{email,e_mail,mail,email_address}'));
+	name := coalesce(name, leadstream._default_column(
+		contacts, 'name', '{name,full_name,contact_name,display_name}'));
+	company := coalesce(company, leadstream._default_column(
+		contacts, 'company', '{company,company_name,organization,organisation}'));
+	category := coalesce(category, leadstream._default_column(
+		contacts, 'category', '{category}'));
+
+	select z.name into known_zone
+	from pg_timezone_names as z where lower(z.name) = lower(zone);
+	if not found then
+		raise exception 'time zone "%" does not exist', zone
+			using errcode = 'invalid_parameter_value',
+				  hint = 'The view pg_timezone_names lists the time zones.';
+	end if;
+
+	insert into leadstream.contact_source (contacts, key_column, key_type, email_column,
+		name_column, company_column, category_column, account_column, zone)
+	select contacts, key, a.atttypid, email, name, company, category, account, known_zone
+	from pg_attribute a where a.attrelid = contacts and a.attname = key;
+
+	if to_regclass('leadstream.lead') is null then
+		perform leadstream._create_lead_tables();
+	else
+		perform leadstream._adopt_lead_tables();
+	end if;
+	perform leadstream._create_lead_trigger();
+	perform leadstream._create_lead_views();
+	insert into leadstream.stage (stage, position, is_closed)
+	select v.* from (values ('MQL', 1, false), ('SQL', 2, false), ('Opportunity', 3, false),
+							('Won', 4, true), ('Lost', 5, true)) as v
+	where not exists (select from leadstream.stage);
+	perform leadstream._create_triggers(contacts, 'insert or update', '{contact}');
+end
+$$;
+comment on function leadstream.attach_contacts(regclass, name, name, name, name, name, name, text) is
+'names the contacts table of this database and makes the lead tables, their views and the default stages. '
+'key: a unique column (default: the primary key). email, name, company, category: columns that the board shows '
+'(default: columns of these names, where there are such). account: the column that tells the customers of a '
+'multi-tenant database apart. zone: the time zone of dates and of timestamps without time zone. '
+'The caller owns the table, or has SELECT, TRIGGER and REFERENCES on it, and may create tables in schema leadstream. '
+'Waits for writers of the table and holds them up while it runs.';
+
+create function leadstream._check_kind(kind text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if btrim(kind) = '' or kind ~ '[[:cntrl:]]' then
+		raise exception 'kind "%" is blank or has control characters in it', kind
+			using errcode = 'invalid_name';
+	end if;
+	if octet_length(kind) > 63 then
+		raise exception 'kind "%" is too long', kind
+			using errcode = 'name_too_long',
+				  detail = format('It has %s bytes, at most 63 are allowed.',
+								  octet_length(kind));
+	end if;
+	if kind in ('contact', 'lead') then
+		raise exception 'kind "%" is reserved', kind
+			using errcode = 'reserved_name',
+				  hint = 'Give the kind another name: kind => ''…''.';
+	end if;
+end
+$$;
+comment on function leadstream._check_kind(text) is
+'error unless a text will do as the name of a kind';
+
+create function leadstream._check_time_column(activity regclass, time_column name) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	found_type oid := (select a.atttypid from pg_attribute a
+					   where a.attrelid = activity and a.attname = time_column);
+begin
+	if leadstream._base_type(found_type) not in
+	   ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype)
+	then
+		raise exception 'column "%" of table % is no time', time_column, activity
+			using errcode = 'datatype_mismatch',
+				  detail = format('It is of type %s.', format_type(found_type, null)),
+				  hint = 'Name a column of type timestamptz, timestamp or date, or say timeless => true.';
+	end if;
+end
+$$;
+comment on function leadstream._check_time_column(regclass, name) is
+'error 42804 unless a column is a timestamptz, timestamp or date';
+
+create function leadstream._warn_activity(activity regclass, contact_column name, time_column name)
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	contact_attnum smallint;
+	time_attnum smallint;
+begin
+	select a.attnum into contact_attnum
+	from pg_attribute a where a.attrelid = activity and a.attname = contact_column;
+	select a.attnum into time_attnum
+	from pg_attribute a where a.attrelid = activity and a.attname = time_column;
+	if not exists (
+		select from pg_index x
+		join pg_class c on c.oid = x.indexrelid
+		join pg_am m on m.oid = c.relam
+		where x.indrelid = activity and m.amname = 'btree' and x.indisvalid
+		  and x.indpred is null and x.indkey[0] = contact_attnum
+		  and (time_attnum is null or (x.indnkeyatts > 1 and x.indkey[1] = time_attnum)))
+	then
+		raise warning 'table % has no index to find the rows of a contact by', activity
+			using hint = format('Run: create index on %s (%s);', activity,
+								concat_ws(', ', quote_ident(contact_column),
+										  quote_ident(time_column)));
+	end if;
+	if not exists (
+		select from pg_constraint f
+		join leadstream.contact_source s on s.contacts = f.confrelid
+		join pg_attribute k on k.attrelid = s.contacts and k.attname = s.key_column
+		where f.conrelid = activity and f.contype = 'f'
+		  and f.conkey = array[contact_attnum] and f.confkey = array[k.attnum])
+	then
+		raise warning 'table % has no foreign key to the contacts', activity
+			using detail = 'An activity that arrives while its contact is being inserted may go unseen until fetch_history() finds it.',
+				  hint = (select format('Run: alter table %s add foreign key (%I) references %s (%I);',
+										activity, contact_column, s.contacts, s.key_column)
+						  from leadstream.contact_source s);
+	end if;
+end
+$$;
+comment on function leadstream._warn_activity(regclass, name, name) is
+'warns where an activity table lacks the index or the foreign key that it should have';
+
+create function leadstream.attach_activity(
+	activity regclass,
+	contact_key name default null,
+	kind text default null,
+	occurred_at name default null,
+	only_rule leadstream.rule default null,
+	account name default null,
+	timeless boolean default false
+) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	source		leadstream.contact_source;
+	new_id		integer;
+begin
+	perform leadstream._not_null('activity', activity is null);
+	perform leadstream._not_null('timeless', timeless is null);
+	perform leadstream._raise_not_attached();
+	perform leadstream._check_relation(activity, '{SELECT,TRIGGER}');
+	select * into source from leadstream.contact_source;
+	if activity = source.contacts then
+		raise exception 'table % is the contacts table', activity
+			using errcode = 'wrong_object_type',
+				  hint = 'Rules speak of its columns without attaching it again.';
+	end if;
+
+	perform leadstream._check_column(activity, 'contact_key', contact_key);
+	perform leadstream._check_column(activity, 'occurred_at', occurred_at);
+	perform leadstream._check_column(activity, 'account', account);
+	contact_key := coalesce(contact_key, leadstream._default_contact_column(activity));
+	perform leadstream._check_contact_type(activity, contact_key);
+	kind := coalesce(kind, (select c.relname from pg_class c where c.oid = activity));
+	perform leadstream._check_kind(kind);
+	if account is not null and source.account_column is null then
+		raise exception 'the contacts have no accounts'
+			using errcode = 'invalid_parameter_value',
+				  hint = 'Leave the parameter "account" out.';
+	end if;
+
+	if timeless and occurred_at is not null then
+		raise exception 'a timeless kind cannot have a time column'
+			using errcode = 'invalid_parameter_value',
+				  hint = 'Give either occurred_at or timeless.';
+	end if;
+	if occurred_at is not null then
+		perform leadstream._check_time_column(activity, occurred_at);
+	elsif not timeless then
+		occurred_at := leadstream._default_time_column(activity);
+		if occurred_at is null then
+			raise notice 'table % has no time column, so its rows count always', activity;
+		end if;
+	end if;
+	if only_rule is not null then
+		perform leadstream.check_only(activity, only_rule);
+	end if;
+
+	-- A table that was dropped leaves its kinds behind.
+	delete from leadstream.activity_source a
+	where not exists (select from pg_class c where c.oid = a.activity);
+	insert into leadstream.activity_source (kind, activity, contact_column, time_column,
+		only_rule, account_column)
+	values (attach_activity.kind, attach_activity.activity, contact_key, occurred_at,
+			attach_activity.only_rule, account)
+	on conflict do nothing
+	returning source_id into new_id;
+	if not found then
+		raise exception 'kind "%" exists already', kind
+			using errcode = 'duplicate_object',
+				  detail = coalesce((select format('It stands for table %s.', a.activity)
+									 from leadstream.activity_source a
+									 where a.kind = attach_activity.kind),
+									'Another session has attached it just now.'),
+				  hint = 'Give the kind another name: kind => ''…''.';
+	end if;
+	-- The kinds of one table share the triggers of the first.
+	if not exists (select from leadstream.activity_source a
+				   where a.activity = attach_activity.activity and a.source_id <> new_id)
+	then
+		perform leadstream._create_triggers(activity, 'insert',
+											array['activity', new_id::text]);
+	end if;
+	perform leadstream._warn_activity(activity, contact_key, occurred_at);
+end
+$$;
+comment on function leadstream.attach_activity(regclass, name, text, name, leadstream.rule, name, boolean) is
+'makes the rows of a table known to rules as activities of contacts. '
+'contact_key: the column that points at the contact (default: the foreign key, else contact_id). '
+'kind: the name in rules (default: the name of the table). '
+'occurred_at: when it happened (default: occurred_at, else the only time column); timeless: it has no time. '
+'only_rule: a condition on the columns of the row, where only a part of the table is of this kind. '
+'account: the account column of this table, where the contacts have one. '
+'The caller owns the table, or has SELECT and TRIGGER on it. '
+'Waits for writers of the table and holds them up while it runs.';
+
+create function leadstream.detach(relation regclass) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	is_contacts	boolean;
+	kinds		text[];
+	speaking	text;
+begin
+	perform leadstream._not_null('relation', relation is null);
+	is_contacts := exists (select from leadstream.contact_source s where s.contacts = relation);
+	kinds := array(select a.kind from leadstream.activity_source a
+				   where a.activity = relation order by a.kind);
+	if not is_contacts and kinds = '{}' then
+		raise exception 'table % is not attached', relation
+			using errcode = 'undefined_object',
+				  hint = 'The tables leadstream.contact_source and leadstream.activity_source name those that are.';
+	end if;
+	select string_agg(format('"%s"', s.stream), ', ' order by s.stream)
+	into speaking
+	from leadstream.stream s
+	where s.is_enabled and (is_contacts or leadstream.rule_kinds(s.rule) && kinds);
+	if speaking is not null then
+		raise exception 'enabled streams speak of table %', relation
+			using errcode = 'object_not_in_prerequisite_state',
+				  detail = format('They are: %s.', speaking),
+				  hint = 'Disable them first: select leadstream.disable(''…'');';
+	end if;
+	if exists (select from pg_class c where c.oid = relation) then
+		perform leadstream._drop_triggers(relation);
+	end if;
+	delete from leadstream.contact_source s where s.contacts = relation;
+	delete from leadstream.activity_source a where a.activity = relation;
+end
+$$;
+comment on function leadstream.detach(regclass) is
+'undoes attach_contacts() or attach_activity(), all kinds of the table at once; refused while enabled streams speak of it. '
+'The caller owns the table. '
+'The leads stay, with their foreign key to the contacts, and serve again when the same contacts are attached again. '
+'A table that was dropped is named by its OID.';

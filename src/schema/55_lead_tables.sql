@@ -1,0 +1,283 @@
+-- 55_lead_tables.sql
+--
+-- The lead tables and the views over them are made at run time, by and for the
+-- role that attaches the contacts: they are ordinary tables whose contact_id
+-- is of the contacts' own type, and not members of the extension, so that a
+-- dump keeps them.
+
+create function leadstream._create_lead_tables() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	contacts	regclass;
+	key			name;
+	key_type	text;
+begin
+	select s.contacts, s.key_column,
+		   format_type(a.atttypid, a.atttypmod)
+		   || case when a.attcollation not in (0, t.typcollation)
+				   then format(' collate %I.%I', n.nspname, c.collname) else '' end
+	into contacts, key, key_type
+	from leadstream.contact_source s
+	join pg_attribute a on a.attrelid = s.contacts and a.attname = s.key_column
+	join pg_type t on t.oid = a.atttypid
+	left join pg_collation c on c.oid = a.attcollation
+	left join pg_namespace n on n.oid = c.collnamespace;
+
+	execute format($ddl$
+		create table leadstream.lead (
+			lead_id			bigint generated always as identity primary key,
+			contact_id		%1$s not null,
+			team_id			integer not null references leadstream.team,
+			stage			text not null,
+			is_manual		boolean not null default false,
+			created_at		timestamptz not null,
+			stage_changed_at timestamptz not null,
+			unique (contact_id, team_id),
+			constraint lead_contact_id_fkey foreign key (contact_id)
+				references %2$s (%3$I) on delete cascade on update cascade
+		);
+		create index lead_team_id_stage_idx on leadstream.lead (team_id, stage);
+		create table leadstream.lead_match (
+			lead_id			bigint not null references leadstream.lead on delete cascade,
+			stream_id		integer not null references leadstream.stream,
+			rule_version	integer not null,
+			matched_at		timestamptz not null,
+			created_at		timestamptz not null,
+			origin			text not null check (origin in ('live', 'history', 'clock', 'manual')),
+			evidence		jsonb,
+			primary key (lead_id, stream_id)
+		);
+		create index lead_match_stream_id_idx on leadstream.lead_match (stream_id);
+		create table leadstream.lead_event (
+			event_id		bigint generated always as identity primary key,
+			lead_id			bigint not null,
+			contact_id		%1$s not null,
+			team_id			integer not null,
+			at				timestamptz not null,
+			actor			text not null,
+			what			text not null,
+			old				text,
+			new				text,
+			note			text,
+			constraint lead_event_contact_id_fkey foreign key (contact_id)
+				references %2$s (%3$I) on delete cascade on update cascade
+		);
+		create index lead_event_contact_id_idx on leadstream.lead_event (contact_id);
+		comment on table leadstream.lead is
+		'a contact on the board of a team; written by leadstream';
+		comment on column leadstream.lead.is_manual is
+		'made by create_lead(), so clear() keeps it';
+		comment on table leadstream.lead_match is
+		'the streams that a lead matched';
+		comment on column leadstream.lead_match.matched_at is
+		'the instant at which the rule was true of the contact';
+		comment on column leadstream.lead_match.origin is
+		'live: by a new row; history: by fetch_history(); clock: by time alone; manual: by hand';
+		comment on table leadstream.lead_event is
+		'what happened to leads, append-only; what: created, stage, deleted or cleared'
+		$ddl$, key_type, contacts, key);
+end
+$$;
+comment on function leadstream._create_lead_tables() is
+'makes lead, lead_match and lead_event for the attached contacts table';
+
+-- Tables kept from an earlier attach serve the same contacts again, or others
+-- whose keys are the same (the contacts table was dropped and made anew).
+create function leadstream._adopt_lead_tables() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	source	leadstream.contact_source;
+	kept	regclass;
+	other	record;
+begin
+	select * into source from leadstream.contact_source;
+	for kept in
+		select to_regclass(u.n) from unnest('{leadstream.lead,leadstream.lead_event}'::text[]) as u(n)
+	loop
+		select a.atttypid::regtype as type, f.confrelid::regclass as contacts,
+			   k.attname as key
+		into other
+		from pg_attribute a
+		left join pg_constraint f
+			on f.conrelid = a.attrelid and f.contype = 'f' and f.conkey = array[a.attnum]
+		left join pg_attribute k on k.attrelid = f.confrelid and k.attnum = f.confkey[1]
+		where a.attrelid = kept and a.attname = 'contact_id';
+		if other.type <> source.key_type or other.contacts <> source.contacts
+		   or other.key <> source.key_column
+		then
+			raise exception 'the leads kept belong to other contacts than %', source.contacts
+				using errcode = 'object_not_in_prerequisite_state',
+					  detail = format('The contact_id of table %s is of type %s and points at %s.',
+									  kept, other.type,
+									  coalesce(format('%s (%I)', other.contacts, other.key),
+											   'no table')),
+					  hint = 'Attach that table again, or remove its leads: drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade;';
+		end if;
+		if other.contacts is null then
+			execute format('alter table %s add constraint %I foreign key (contact_id) '
+						   'references %s (%I) on delete cascade on update cascade',
+						   kept, replace(kept::text, 'leadstream.', '') || '_contact_id_fkey',
+						   source.contacts, source.key_column);
+		end if;
+	end loop;
+end
+$$;
+comment on function leadstream._adopt_lead_tables() is
+'checks that the lead tables of an earlier attach fit the attached contacts table, and points them at it';
+
+-- The operator by which the foreign key compares.  That of a type outside
+-- pg_catalog would not be found by its bare name.
+create function leadstream._key_operator() returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select format('operator(%I.%s)', n.nspname, o.oprname)
+	from pg_constraint f
+	join leadstream.contact_source s on s.contacts = f.confrelid
+	join pg_operator o on o.oid = f.conpfeqop[1]
+	join pg_namespace n on n.oid = o.oprnamespace
+	where f.contype = 'f' and f.conrelid = to_regclass('leadstream.lead')
+$$;
+comment on function leadstream._key_operator() is
+'the operator that compares contact_id with the key of the contacts';
+
+-- The function belongs to the role that owns the lead tables and runs with
+-- its rights: whoever may delete a lead need not be able to write events.
+-- clear() appends an event of its own, by which its deletions are known.  The
+-- contacts are found through the foreign key, because they may be renamed.
+create function leadstream._create_lead_trigger() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	execute format($ddl$
+		create or replace function leadstream.note_deleted_lead() returns trigger
+		language plpgsql volatile security definer
+		set search_path = pg_catalog, pg_temp
+		as %L;
+		comment on function leadstream.note_deleted_lead() is
+		'trigger: appends the event of a lead deleted by hand';
+		revoke execute on function leadstream.note_deleted_lead() from public;
+		create or replace trigger note_deleted after delete on leadstream.lead
+			for each row execute function leadstream.note_deleted_lead();
+		comment on trigger note_deleted on leadstream.lead is
+		'appends the event of a lead deleted by hand'
+		$ddl$, format($body$
+declare
+	is_cleared boolean := exists (
+		select from leadstream.lead_event e
+		where e.contact_id %1$s old.contact_id and e.lead_id = old.lead_id
+		  and e.what = 'cleared');
+	contact_query text;
+	has_contact boolean := true;
+begin
+	if is_cleared then
+		return null;
+	end if;
+	select format('select exists (select from %%s c WHERE c.%%I %1$s $1)',
+				  f.confrelid::regclass, k.attname)
+	into contact_query
+	from pg_constraint f
+	join pg_attribute a on a.attrelid = f.conrelid and f.conkey = array[a.attnum]
+	join pg_attribute k on k.attrelid = f.confrelid and k.attnum = f.confkey[1]
+	where f.conrelid = tg_relid and f.contype = 'f' and a.attname = 'contact_id';
+	if found then
+		execute contact_query into has_contact using old.contact_id;
+	end if;
+	-- The events of a contact that is erased go with it.
+	if has_contact then
+		insert into leadstream.lead_event (lead_id, contact_id, team_id, at, actor, what, old)
+		values (old.lead_id, old.contact_id, old.team_id, leadstream.clock(),
+				leadstream._actor(), 'deleted', old.stage);
+	end if;
+	return null;
+end
+$body$, leadstream._key_operator()));
+end
+$$;
+comment on function leadstream._create_lead_trigger() is
+'makes the trigger that notes leads deleted by hand';
+
+-- People and BI tools read only these eight types.
+create function leadstream._flat(expression text, type oid) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select case
+		when b.base in ('bigint'::regtype, 'integer'::regtype, 'text'::regtype,
+						'boolean'::regtype, 'timestamptz'::regtype, 'date'::regtype,
+						'numeric'::regtype, 'float8'::regtype)
+		then format('%s::%s', expression, b.base)
+		when b.base = 'smallint'::regtype then format('%s::integer', expression)
+		else format('%s::text', expression)
+	end
+	from (select leadstream._base_type(type) as base) as b
+$$;
+comment on function leadstream._flat(text, oid) is
+'an expression cast to one of the types that views show';
+
+create function leadstream._create_lead_views() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	source	leadstream.contact_source;
+	texts	text;
+	contact_id text;
+begin
+	select * into source from leadstream.contact_source;
+	contact_id := leadstream._flat('l.contact_id', source.key_type);
+	select string_agg(case when u.col is null then format('null::text as %I', u.alias)
+						   else format('c.%I::text as %I', u.col, u.alias) end,
+					  ', ' order by u.i)
+	into texts
+	from unnest(array['email', 'name', 'company', 'category'],
+				array[source.email_column, source.name_column,
+					  source.company_column, source.category_column])
+		 with ordinality as u(alias, col, i);
+	execute format($ddl$
+		create or replace view leadstream.leads as
+		select l.lead_id, %1$s as contact_id, t.team, l.stage,
+			   coalesce(s.is_closed, d.is_closed, false) as is_closed, l.is_manual,
+			   l.created_at, l.stage_changed_at, t.account
+		from leadstream.lead l
+		join leadstream.team t on t.team_id = l.team_id
+		left join leadstream.stage s on s.account = t.account and s.stage = l.stage
+		left join leadstream.stage d on d.account = '' and d.stage = l.stage;
+		comment on view leadstream.leads is
+		'all leads, open and closed';
+		create or replace view leadstream.matches as
+		select m.lead_id, s.stream, %1$s as contact_id, t.team, m.matched_at, m.created_at,
+			   m.origin, m.rule_version, m.evidence::text as evidence, t.account
+		from leadstream.lead_match m
+		join leadstream.lead l on l.lead_id = m.lead_id
+		join leadstream.stream s on s.stream_id = m.stream_id
+		join leadstream.team t on t.team_id = l.team_id;
+		comment on view leadstream.matches is
+		'which stream made or found which lead, and when';
+		create or replace view leadstream.board as
+		select l.lead_id, %1$s as contact_id, %2$s, t.team, l.stage,
+			   coalesce((select string_agg(s.stream, ', ' order by s.stream)
+						 from leadstream.lead_match m
+						 join leadstream.stream s on s.stream_id = m.stream_id
+						 where m.lead_id = l.lead_id), '') as streams,
+			   l.created_at, l.stage_changed_at,
+			   coalesce(s.position, d.position) as stage_order, t.account
+		from leadstream.lead l
+		join leadstream.team t on t.team_id = l.team_id
+		join %3$s c on c.%4$I %5$s l.contact_id
+		left join leadstream.stage s on s.account = t.account and s.stage = l.stage
+		left join leadstream.stage d on d.account = '' and d.stage = l.stage
+		where not coalesce(s.is_closed, d.is_closed, false);
+		comment on view leadstream.board is
+		'the open leads of all teams with their contacts; stage_order is the position of the stage on the board'
+		$ddl$, contact_id, texts, source.contacts, source.key_column,
+			   leadstream._key_operator());
+end
+$$;
+comment on function leadstream._create_lead_views() is
+'makes the views leads, matches and board for the attached contacts table';

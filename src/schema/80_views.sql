@@ -1,0 +1,91 @@
+-- 80_views.sql
+--
+-- What there is, for people and for rule builders.  The views board, leads and
+-- matches stand on the lead tables and are made with them (50_setup.sql).
+
+-- The lead tables may not be there yet.
+create function leadstream._lead_counts() returns table (stream_id integer, leads bigint)
+language plpgsql stable rows 100
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if has_table_privilege(to_regclass('leadstream.lead_match'), 'SELECT') then
+		return query
+			select m.stream_id, count(*) from leadstream.lead_match m group by m.stream_id;
+	end if;
+end
+$$;
+comment on function leadstream._lead_counts() is
+'how many leads each stream has; nothing where the caller may not read the matches';
+
+create view leadstream.streams as
+select s.stream_id, s.stream, s.description, s.rule::text as rule, s.is_enabled,
+	   coalesce((select string_agg(t.team, ', ' order by t.team)
+				 from leadstream.stream_team st
+				 join leadstream.team t on t.team_id = st.team_id
+				 where st.stream_id = s.stream_id), '') as teams,
+	   leadstream.rule_problem(s.rule, s.account) as problem,
+	   case when has_table_privilege(to_regclass('leadstream.lead_match'), 'SELECT') is not false
+			then coalesce(c.leads, 0) end as lead_count,
+	   s.rule_version, s.owner::text as owner, s.created_at, s.account
+from leadstream.stream s
+left join leadstream._lead_counts() c on c.stream_id = s.stream_id;
+comment on view leadstream.streams is
+'the lead streams; problem: why an enabled stream makes no leads or a disabled one cannot be enabled, null where all is well; '
+'lead_count is null for a role that may not read leadstream.lead_match';
+
+-- As a rule writes it: quoted where SQL or the rule language would otherwise
+-- read it differently.
+create function leadstream._label(name text) returns text
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+	select case
+		when name in ('and', 'or', 'not', 'in', 'is', 'between', 'where', 'within',
+					  'older', 'distinct', 'true', 'false', 'null', 'now', 'today')
+		then '"' || name || '"'
+		else quote_ident(name)
+	end
+$$;
+comment on function leadstream._label(text) is
+'a name as it is written in a rule';
+
+create function leadstream._operators(type oid) returns text
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+	select concat_ws(', ',
+		case when leadstream._has_default_opclass(b.base, 'btree')
+			 then '=, <>, <, <=, >, >=, between, in' end,
+		case
+			when t.typcategory = 'B' then 'is true, is false'
+			when t.typcategory = 'D' and b.base in ('date'::regtype, 'timestamp'::regtype,
+													'timestamptz'::regtype)
+			then 'in today, in yesterday, in tomorrow, in this, in last, in next'
+			when t.typcategory = 'S'
+			then 'like, ilike, ~, ~*, starts with, ends with, contains, contains any, contains all'
+			when t.typcategory = 'A' or b.base = 'jsonb'::regtype
+			then 'contains, contains any, contains all'
+		end,
+		case when t.typcategory in ('S', 'A') or b.base = 'jsonb'::regtype then 'is empty' end,
+		'is null')
+	from (select leadstream._base_type(type) as base) as b
+	join pg_type t on t.oid = b.base
+$$;
+comment on function leadstream._operators(oid) is
+'the tests that make sense of a type in a rule';
+
+create view leadstream.fields as
+select leadstream._label(k.kind) as kind, leadstream._label(a.attname) as field,
+	   format_type(a.atttypid, a.atttypmod) as type,
+	   leadstream._operators(a.atttypid) as operators
+from (
+	select 'contact' as kind, s.contacts as relation from leadstream.contact_source s
+	union all
+	select s.kind, s.activity from leadstream.activity_source s
+) as k
+join pg_attribute a on a.attrelid = k.relation and a.attnum > 0 and not a.attisdropped
+order by k.kind <> 'contact', k.kind, a.attnum;
+comment on view leadstream.fields is
+'what rules may speak of: the columns of the contacts (kind contact) and of each kind of activity, with the tests that fit their type; '
+'the paths into a jsonb column are fields too';

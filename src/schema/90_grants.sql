@@ -1,0 +1,23 @@
+-- 90_grants.sql
+--
+-- Everyone may use the type and the pure functions, so that the query shown by
+-- rule_sql() runs; whatever writes is granted by name, as are the tables.
+
+grant usage on schema leadstream to public;
+
+revoke execute on function
+	leadstream.attach_contacts(regclass, name, name, name, name, name, name, text),
+	leadstream.attach_activity(regclass, name, text, name, leadstream.rule, name, boolean),
+	leadstream.detach(regclass),
+	leadstream.create_stream(text, leadstream.rule, text[], text),
+	leadstream.alter_stream(text, leadstream.rule, text[], text, text),
+	leadstream.drop_stream(text),
+	leadstream.enable(text),
+	leadstream.disable(text),
+	leadstream.clear(text),
+	leadstream.fetch_history(text),
+	leadstream.fetch_history(text[]),
+	leadstream.create_team(text),
+	leadstream.drop_team(text),
+	leadstream.move(bigint, text, text)
+from public;

@@ -1,0 +1,1008 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream_cache.c
+ *	  The enabled streams, as this backend knows them.
+ *
+ * A StreamSet is what leadstream's tables said at one moment: the contacts
+ * table, the kinds, the enabled streams.  It is read like a system catalog,
+ * by systable scans under a fresh catalog snapshot: through SPI a REPEATABLE
+ * READ transaction would fill the cache with streams as old as its snapshot,
+ * and they would stay, their invalidation being spent already.
+ *
+ * Lifetimes.  Three kinds of objects, each in an own memory context below
+ * CacheMemoryContext, and counted:
+ *
+ *	  StreamSet --> StreamProgram --> StreamSources
+ *
+ * A set is in use by its pins and by being the current one.  A program (a
+ * rule bound to its tables) is made when a row first needs it, and handed on
+ * from set to set for as long as the stream's rule and the tables it reads
+ * are the same.  The sources are what programs were bound to, and are kept
+ * for as long as they come out equal when read again.
+ *
+ * Invalidation.  Every write to leadstream's tables sends a relcache message
+ * for leadstream.stream (the trigger leadstream.invalidate).  It is delivered
+ * to others at commit, to ourselves at the next command and again when the
+ * (sub)transaction is rolled back, so a set that saw changes which then never
+ * happened is not kept.  The callback may be called at any lock acquisition:
+ * it counts and flags, nothing else.  A message for a table that rules read
+ * (autovacuum sends many) matters only if the table has another shape
+ * afterwards.
+ *
+ * A stream whose rule cannot be bound is broken: it is left out, and a
+ * warning says so once for each version of its rule.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/resowner.h"
+
+#include "compat.h"
+#include "stream_cache.h"
+
+PG_FUNCTION_INFO_V1(leadstream_invalidate);
+
+/* Columns of leadstream.stream_version, beside those in catalog.h. */
+#define STREAM_VERSION_STREAM		1
+#define STREAM_VERSION_RULE			3
+
+/* Readings before we take what we have, though invalidations keep coming. */
+#define MAX_LOAD_ATTEMPTS			5
+
+struct StreamSources
+{
+	MemoryContext context;
+	int			uses;			/* by sets and programs */
+	ContactSource *contacts;
+	List	   *activities;		/* of ActivitySource * */
+};
+
+struct StreamProgram
+{
+	MemoryContext context;
+	int			uses;			/* by sets */
+	StreamSources *sources;
+	List	   *relids;			/* root tables it reads; NIL: not known */
+	bool		is_stale;		/* one of them has another shape now */
+	bool		is_broken;
+	RuleProgram *program;		/* NULL: broken from the start */
+};
+
+/* A table that the cached streams depend on. */
+typedef struct WatchedTable
+{
+	Oid			relid;			/* hash key */
+	Oid			root;			/* the attached table it belongs to;
+								 * InvalidOid: several */
+	uint64		shape;
+	bool		is_dirty;		/* a message came since shape was taken */
+} WatchedTable;
+
+/* A version of a stream that was reported broken. */
+typedef struct BrokenKey
+{
+	int32		stream_id;
+	int32		rule_version;
+} BrokenKey;
+
+static MemoryContext cache_context = NULL;
+static StreamSet *current_set = NULL;
+static HTAB *watched = NULL;
+static HTAB *reported = NULL;
+static Oid	stream_relid = InvalidOid;
+
+/*
+ * Messages received, by what they were about.  The current set is good while
+ * the first two are what they were before it was read.
+ */
+static uint64 stream_messages = 0;
+static uint64 table_messages = 0;
+static uint64 all_messages = 0;
+static uint64 stream_messages_seen = 0;
+static uint64 table_messages_seen = 0;
+static uint64 all_messages_seen = 0;
+static bool was_read = false;	/* is current_set (or NULL) what was read? */
+
+
+/* -------------------------------------------------------------------------
+ * Invalidation
+ * -------------------------------------------------------------------------
+ */
+
+/* Flag what a relcache message is about; must not do anything else. */
+static void
+note_message(Datum arg, Oid relid)
+{
+	all_messages++;
+	if (relid == InvalidOid)
+	{
+		HASH_SEQ_STATUS status;
+		WatchedTable *table;
+
+		stream_messages++;
+		table_messages++;
+		hash_seq_init(&status, watched);
+		while ((table = hash_seq_search(&status)) != NULL)
+			table->is_dirty = true;
+	}
+	else if (relid == stream_relid)
+		stream_messages++;
+	else
+	{
+		WatchedTable *table = hash_search(watched, &relid, HASH_FIND, NULL);
+
+		if (table)
+		{
+			table->is_dirty = true;
+			table_messages++;
+		}
+	}
+}
+
+/* Make what lives as long as the backend. */
+static void
+init_cache(void)
+{
+	HASHCTL		ctl;
+
+	if (reported != NULL)
+		return;
+
+	if (CacheMemoryContext == NULL)
+		CreateCacheMemoryContext();
+	if (cache_context == NULL)
+		cache_context = AllocSetContextCreate(CacheMemoryContext,
+											  "leadstream streams",
+											  ALLOCSET_SMALL_SIZES);
+	if (watched == NULL)
+	{
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(WatchedTable);
+		ctl.hcxt = cache_context;
+		watched = hash_create("leadstream watched tables", 32, &ctl,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		CacheRegisterRelcacheCallback(note_message, (Datum) 0);
+	}
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(BrokenKey);
+	ctl.entrysize = sizeof(BrokenKey);
+	ctl.hcxt = cache_context;
+	reported = hash_create("leadstream broken streams", 16, &ctl,
+						   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * Digest what a bound rule depends on of a table: columns, indexes, children.
+ * Taken without a lock: were somebody changing the table just now, his commit
+ * sends another message.
+ */
+static uint64
+table_shape(Oid relid)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	uint64		shape;
+	TupleDesc	desc;
+	List	   *children;
+	ListCell   *lc;
+
+	if (!RelationIsValid(rel))
+		return 0;
+
+	shape = hash_combine64(relid, rel->rd_rel->relkind);
+	desc = RelationGetDescr(rel);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		shape = hash_combine64(shape, att->attnum);
+		if (att->attisdropped)
+			continue;
+		shape = hash_combine64(shape,
+							   hash_bytes_extended((unsigned char *) NameStr(att->attname),
+												   strlen(NameStr(att->attname)), 0));
+		shape = hash_combine64(shape, att->atttypid);
+		shape = hash_combine64(shape, (uint32) att->atttypmod);
+		shape = hash_combine64(shape, att->attcollation);
+		shape = hash_combine64(shape, att->attgenerated);
+	}
+	foreach(lc, RelationGetIndexList(rel))
+		shape = hash_combine64(shape, lfirst_oid(lc));
+	children = rel->rd_rel->relhassubclass ?
+		find_inheritance_children(relid, NoLock) : NIL;
+	foreach(lc, children)
+		shape = hash_combine64(shape, lfirst_oid(lc));
+	RelationClose(rel);
+	return shape;
+}
+
+void
+ls_streams_watch(Oid relid, Oid root)
+{
+	bool		found;
+	WatchedTable *table = hash_search(watched, &relid, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		table->root = root;
+		table->is_dirty = false;
+		table->shape = table_shape(relid);
+	}
+	else if (table->root != root)
+		table->root = InvalidOid;
+}
+
+/* Watch an attached table with all its partitions or children. */
+static void
+watch_tree(Oid root)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(root, NoLock, NULL))
+		ls_streams_watch(lfirst_oid(lc), root);
+}
+
+/*
+ * Look at the tables that messages were about.  Marks the current programs
+ * that read a table of another shape, and tells whether there was such a one.
+ */
+static bool
+check_tables(void)
+{
+	HASH_SEQ_STATUS status;
+	WatchedTable *table;
+	List	   *dirty = NIL;
+	ListCell   *lc;
+	bool		changed = false;
+
+	/* table_shape may let messages in, so not while scanning the hash */
+	hash_seq_init(&status, watched);
+	while ((table = hash_seq_search(&status)) != NULL)
+		if (table->is_dirty)
+			dirty = lappend_oid(dirty, table->relid);
+
+	foreach(lc, dirty)
+	{
+		Oid			relid = lfirst_oid(lc);
+		uint64		shape;
+
+		table = hash_search(watched, &relid, HASH_FIND, NULL);
+		table->is_dirty = false;
+		shape = table_shape(relid);
+		if (shape == table->shape)
+			continue;
+		table->shape = shape;
+		changed = true;
+		for (int i = 0; current_set && i < current_set->nstreams; i++)
+		{
+			StreamProgram *program = current_set->streams[i].program;
+
+			if (program &&
+				(program->relids == NIL || table->root == InvalidOid ||
+				 list_member_oid(program->relids, table->root)))
+				program->is_stale = true;
+		}
+	}
+	return changed;
+}
+
+/*
+ * Statement trigger on leadstream's tables: whatever was written, everybody
+ * reads the streams again.
+ */
+Datum
+leadstream_invalidate(PG_FUNCTION_ARGS)
+{
+	Oid			relid;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function was not called by the trigger manager")));
+
+	relid = ls_catalog_relid("stream");
+	if (OidIsValid(relid))
+		CacheInvalidateRelcacheByRelid(relid);
+	return PointerGetDatum(NULL);
+}
+
+
+/* -------------------------------------------------------------------------
+ * Reading the tables
+ * -------------------------------------------------------------------------
+ */
+
+static void
+add_kind_names(List **names, const RuleNode *node)
+{
+	check_stack_depth();
+	if (node->kind == RULE_AGGREGATE)
+	{
+		for (uint32 i = 0; i < node->nkids; i++)
+		{
+			const RuleNode *field = ls_rule_kid(node, i);
+			const char *name;
+			ListCell   *lc;
+
+			if (field->kind != RULE_FIELD)
+				continue;
+			name = ls_rule_text(ls_rule_kid(field, 0));
+			foreach(lc, *names)
+				if (strcmp(lfirst(lc), name) == 0)
+					break;
+			if (lc == NULL)
+				*names = lappend(*names, pstrdup(name));
+		}
+	}
+	for (uint32 i = 0; i < node->nkids; i++)
+		add_kind_names(names, ls_rule_kid(node, i));
+}
+
+List *
+ls_rule_kind_names(const Rule *rule)
+{
+	List	   *names = NIL;
+
+	add_kind_names(&names, ls_rule_root(rule));
+	return names;
+}
+
+List *
+ls_stream_kind_names(int32 stream_id)
+{
+	Oid			relid = ls_catalog_relid("stream_version");
+	StreamRow  *row = ls_stream_read(stream_id);
+	List	   *names = NIL;
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+
+	if (row)
+		add_kind_names(&names, ls_rule_root(row->rule));
+	if (!OidIsValid(relid))
+		return names;
+	rel = table_open(relid, AccessShareLock);
+	ScanKeyInit(&key, STREAM_VERSION_STREAM, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(stream_id));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, STREAM_VERSION_RULE,
+										 RelationGetDescr(rel), &isnull);
+
+		if (!isnull)
+			add_kind_names(&names, ls_rule_root(DatumGetRuleP(value)));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return names;
+}
+
+/* Read a row of leadstream.stream, without its teams. */
+static void
+read_stream_row(StreamRow *row, HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+
+	memset(row, 0, sizeof(StreamRow));
+	row->stream_id = DatumGetInt32(heap_getattr(tuple, STREAM_ID, desc, &isnull));
+	row->account = TextDatumGetCString(heap_getattr(tuple, STREAM_ACCOUNT, desc, &isnull));
+	row->name = TextDatumGetCString(heap_getattr(tuple, STREAM_NAME, desc, &isnull));
+	row->rule = (Rule *) PG_DETOAST_DATUM_COPY(heap_getattr(tuple, STREAM_RULE, desc, &isnull));
+	row->is_enabled = DatumGetBool(heap_getattr(tuple, STREAM_IS_ENABLED, desc, &isnull));
+	row->rule_version = DatumGetInt32(heap_getattr(tuple, STREAM_RULE_VERSION, desc, &isnull));
+}
+
+typedef struct StreamTeam
+{
+	int32		stream_id;
+	int32		team_id;
+} StreamTeam;
+
+static int
+cmp_stream_team(const void *a, const void *b)
+{
+	const StreamTeam *l = a;
+	const StreamTeam *r = b;
+
+	if (l->stream_id != r->stream_id)
+		return l->stream_id < r->stream_id ? -1 : 1;
+	return l->team_id < r->team_id ? -1 : l->team_id > r->team_id;
+}
+
+/* Read leadstream.stream_team, of one stream or (0) of all. */
+static StreamTeam *
+read_teams(int32 stream_id, int *count)
+{
+	Oid			relid = ls_catalog_relid("stream_team");
+	int			room = 16;
+	StreamTeam *teams = palloc(room * sizeof(StreamTeam));
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+
+	*count = 0;
+	if (!OidIsValid(relid))
+		return teams;
+	rel = table_open(relid, AccessShareLock);
+	ScanKeyInit(&key, STREAM_TEAM_STREAM, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(stream_id));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL,
+							  stream_id == 0 ? 0 : 1, &key);
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+
+		if (*count == room)
+			teams = repalloc_huge(teams, (Size) (room *= 2) * sizeof(StreamTeam));
+		teams[*count].stream_id =
+			DatumGetInt32(heap_getattr(tuple, STREAM_TEAM_STREAM,
+									   RelationGetDescr(rel), &isnull));
+		teams[(*count)++].team_id =
+			DatumGetInt32(heap_getattr(tuple, STREAM_TEAM_TEAM,
+									   RelationGetDescr(rel), &isnull));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	qsort(teams, *count, sizeof(StreamTeam), cmp_stream_team);
+	return teams;
+}
+
+/* Give a stream its teams out of a sorted array. */
+static void
+set_teams(StreamRow *row, StreamTeam *teams, int count)
+{
+	int			low = 0;
+	int			high = count;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (teams[middle].stream_id < row->stream_id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (high < count && teams[high].stream_id == row->stream_id)
+		high++;
+	row->nteams = high - low;
+	row->team_ids = palloc(sizeof(int32) * Max(row->nteams, 1));
+	for (int i = 0; i < row->nteams; i++)
+		row->team_ids[i] = teams[low + i].team_id;
+}
+
+StreamRow *
+ls_stream_read(int32 stream_id)
+{
+	Oid			relid = ls_catalog_relid("stream");
+	StreamRow  *row = NULL;
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(relid))
+		return NULL;
+	rel = table_open(relid, AccessShareLock);
+	ScanKeyInit(&key, STREAM_ID, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(stream_id));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	if ((tuple = systable_getnext(scan)) != NULL)
+	{
+		row = palloc(sizeof(StreamRow));
+		read_stream_row(row, tuple, RelationGetDescr(rel));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	if (row)
+	{
+		int			count;
+		StreamTeam *teams = read_teams(stream_id, &count);
+
+		set_teams(row, teams, count);
+		pfree(teams);
+	}
+	return row;
+}
+
+static int
+cmp_cached_stream(const void *a, const void *b)
+{
+	const CachedStream *l = a;
+	const CachedStream *r = b;
+
+	return l->row.stream_id < r->row.stream_id ? -1 :
+		l->row.stream_id > r->row.stream_id;
+}
+
+/* Read the enabled streams that have a team into the current context. */
+static void
+read_streams(StreamSet *set)
+{
+	int			room = 64;
+	int			nteams;
+	StreamTeam *teams = read_teams(0, &nteams);
+	Relation	rel = table_open(stream_relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+
+	set->streams = palloc(room * sizeof(CachedStream));
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		CachedStream *stream;
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!DatumGetBool(heap_getattr(tuple, STREAM_IS_ENABLED, desc, &isnull)))
+			continue;
+		if (set->nstreams == room)
+			set->streams = repalloc_huge(set->streams,
+										 (Size) (room *= 2) * sizeof(CachedStream));
+		stream = &set->streams[set->nstreams];
+		read_stream_row(&stream->row, tuple, desc);
+		set_teams(&stream->row, teams, nteams);
+		if (stream->row.nteams == 0)
+			continue;
+		stream->kinds = ls_rule_kind_names(stream->row.rule);
+		stream->program = NULL;
+		set->nstreams++;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	pfree(teams);
+	qsort(set->streams, set->nstreams, sizeof(CachedStream), cmp_cached_stream);
+}
+
+
+/* -------------------------------------------------------------------------
+ * Sources, programs, sets
+ * -------------------------------------------------------------------------
+ */
+
+static bool
+same_string(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool
+same_rule(const Rule *a, const Rule *b)
+{
+	return a == b || (a && b && VARSIZE(a) == VARSIZE(b) &&
+					  memcmp(a, b, VARSIZE(a)) == 0);
+}
+
+/* Would rules bind to these sources as they did to those? */
+static bool
+same_sources(StreamSources *a, StreamSources *b)
+{
+	ContactSource *ca = a->contacts;
+	ContactSource *cb = b->contacts;
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (ca->relid != cb->relid || ca->key_attno != cb->key_attno ||
+		ca->key_type != cb->key_type || ca->key_base != cb->key_base ||
+		ca->key_collation != cb->key_collation ||
+		ca->account_attno != cb->account_attno ||
+		!same_string(ca->key_name, cb->key_name) ||
+		!same_string(ca->account_name, cb->account_name) ||
+		!same_string(ca->zone, cb->zone) ||
+		list_length(a->activities) != list_length(b->activities))
+		return false;
+
+	forboth(la, a->activities, lb, b->activities)
+	{
+		ActivitySource *sa = lfirst(la);
+		ActivitySource *sb = lfirst(lb);
+
+		if (sa->source_id != sb->source_id || sa->relid != sb->relid ||
+			sa->contact_attno != sb->contact_attno ||
+			sa->contact_type != sb->contact_type ||
+			sa->time_attno != sb->time_attno ||
+			sa->time_type != sb->time_type ||
+			!same_string(sa->kind, sb->kind) ||
+			!same_string(sa->contact_name, sb->contact_name) ||
+			!same_string(sa->time_name, sb->time_name) ||
+			!same_rule(sa->only, sb->only))
+			return false;
+	}
+	return true;
+}
+
+static void
+release_sources(StreamSources *sources)
+{
+	if (--sources->uses == 0)
+		MemoryContextDelete(sources->context);
+}
+
+static void
+release_program(StreamProgram *program)
+{
+	if (--program->uses == 0)
+	{
+		release_sources(program->sources);
+		MemoryContextDelete(program->context);
+	}
+}
+
+static void
+free_set(StreamSet *set)
+{
+	for (int i = 0; i < set->nstreams; i++)
+		if (set->streams[i].program)
+			release_program(set->streams[i].program);
+	release_sources(set->sources);
+	MemoryContextDelete(set->context);
+}
+
+/*
+ * Read everything.  Returns NULL where nothing is attached.  The set is
+ * allocated below the current memory context, so that an error leaves no
+ * trace; programs of the old set are taken over by adopt_programs.
+ */
+static StreamSet *
+read_set(void)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	MemoryContext context;
+	StreamSources *sources;
+	StreamSet  *set;
+	ListCell   *lc;
+	int		   *counts;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream sources",
+									ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(context);
+	sources = palloc0(sizeof(StreamSources));
+	sources->context = context;
+	sources->contacts = ls_catalog_contacts();
+	if (sources->contacts == NULL)
+	{
+		MemoryContextSwitchTo(oldcontext);
+		MemoryContextDelete(context);
+		return NULL;
+	}
+	sources->activities = ls_catalog_activities();
+
+	watch_tree(sources->contacts->relid);
+	foreach(lc, sources->activities)
+		watch_tree(((ActivitySource *) lfirst(lc))->relid);
+
+	context = AllocSetContextCreate(oldcontext, "leadstream stream set",
+									ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	set = palloc0(sizeof(StreamSet));
+	set->context = context;
+	set->sources = sources;
+	set->contacts = sources->contacts;
+	read_streams(set);
+
+	/* which streams speak of which kind */
+	set->nkinds = list_length(sources->activities);
+	set->kinds = palloc0(sizeof(CachedKind) * Max(set->nkinds, 1));
+	counts = palloc0(sizeof(int) * Max(set->nkinds, 1));
+	foreach(lc, sources->activities)
+		set->kinds[foreach_current_index(lc)].source = lfirst(lc);
+	for (int pass = 0; pass < 2; pass++)
+	{
+		for (int i = 0; i < set->nstreams; i++)
+		{
+			foreach(lc, set->streams[i].kinds)
+			{
+				for (int k = 0; k < set->nkinds; k++)
+				{
+					CachedKind *kind = &set->kinds[k];
+
+					if (strcmp(kind->source->kind, lfirst(lc)) != 0)
+						continue;
+					if (pass == 0)
+						counts[k]++;
+					else
+						kind->streams[kind->nstreams++] = i;
+					break;
+				}
+			}
+		}
+		for (int k = 0; pass == 0 && k < set->nkinds; k++)
+			if (counts[k] > 0)
+				set->kinds[k].streams =
+					MemoryContextAllocHuge(context, sizeof(int32) * (Size) counts[k]);
+	}
+	pfree(counts);
+	MemoryContextSwitchTo(oldcontext);
+	return set;
+}
+
+/* Hand the programs of unchanged streams on to a new set. */
+static void
+adopt_programs(StreamSet *set, StreamSet *old)
+{
+	int			o = 0;
+
+	if (!same_sources(set->sources, old->sources))
+		return;
+
+	/* programs point into the old sources: let the set do so too */
+	for (int k = 0; k < set->nkinds; k++)
+		set->kinds[k].source = list_nth(old->sources->activities, k);
+	MemoryContextDelete(set->sources->context);
+	set->sources = old->sources;
+	set->contacts = old->sources->contacts;
+
+	for (int i = 0; i < set->nstreams; i++)
+	{
+		CachedStream *stream = &set->streams[i];
+		StreamProgram *program;
+
+		while (o < old->nstreams &&
+			   old->streams[o].row.stream_id < stream->row.stream_id)
+			o++;
+		if (o == old->nstreams)
+			break;
+		program = old->streams[o].program;
+		if (old->streams[o].row.stream_id == stream->row.stream_id &&
+			program && !program->is_stale &&
+			old->streams[o].row.rule_version == stream->row.rule_version &&
+			same_rule(old->streams[o].row.rule, stream->row.rule))
+		{
+			stream->program = program;
+			program->uses++;
+		}
+	}
+}
+
+/* Make the current set say what the tables say. */
+static void
+load_streams(void)
+{
+	StreamSet  *set;
+	StreamSet  *old = current_set;
+	uint64		seen_stream;
+	uint64		seen_table;
+	uint64		seen_all;
+	int			attempt = 0;
+
+	for (;;)
+	{
+		/* noted before reading: what changes meanwhile must not get lost */
+		seen_stream = stream_messages;
+		seen_table = table_messages;
+		seen_all = all_messages;
+		stream_relid = ls_catalog_relid("stream");
+		check_tables();
+		set = OidIsValid(stream_relid) ? read_set() : NULL;
+		if (all_messages == seen_all || ++attempt == MAX_LOAD_ATTEMPTS)
+			break;
+		if (set)
+		{
+			MemoryContextDelete(set->sources->context);
+			MemoryContextDelete(set->context);
+		}
+	}
+
+	/* nothing below can fail */
+	if (set)
+	{
+		if (old)
+			adopt_programs(set, old);
+		set->sources->uses++;
+		MemoryContextSetParent(set->context, cache_context);
+		if (set->sources->uses == 1)
+			MemoryContextSetParent(set->sources->context, cache_context);
+		set->pins = 1;
+	}
+	current_set = set;
+	was_read = OidIsValid(stream_relid);
+	stream_messages_seen = seen_stream;
+	table_messages_seen = seen_table;
+	all_messages_seen = seen_all;
+	if (old)
+		ls_streams_unpin(old);
+}
+
+StreamSet *
+ls_streams_pin(void)
+{
+	init_cache();
+
+	/*
+	 * A prepared statement in an open transaction takes no new locks, so no
+	 * message would ever be looked at.
+	 */
+	AcceptInvalidationMessages();
+
+	if (!was_read || stream_messages != stream_messages_seen ||
+		(current_set == NULL && all_messages != all_messages_seen))
+		load_streams();
+	else if (table_messages != table_messages_seen)
+	{
+		uint64		seen = table_messages;
+
+		if (check_tables())
+			load_streams();
+		else
+			table_messages_seen = seen;
+	}
+
+	if (current_set)
+		current_set->pins++;
+	return current_set;
+}
+
+void
+ls_streams_unpin(StreamSet *set)
+{
+	if (--set->pins == 0)
+		free_set(set);
+}
+
+
+/* -------------------------------------------------------------------------
+ * Programs
+ * -------------------------------------------------------------------------
+ */
+
+bool
+ls_error_is_fatal(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* rollback */
+		case MAKE_SQLSTATE('5', '3', '0', '0', '0'):	/* resources */
+		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* intervention */
+		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* system error */
+			return true;
+		default:
+			return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+				error->elevel > ERROR;
+	}
+}
+
+/* Warn of a broken stream, once for each version of its rule. */
+static void
+report_broken(CachedStream *stream, const ErrorData *why)
+{
+	BrokenKey	key;
+	bool		found;
+
+	memset(&key, 0, sizeof(key));
+	key.stream_id = stream->row.stream_id;
+	key.rule_version = stream->row.rule_version;
+	hash_search(reported, &key, HASH_ENTER, &found);
+	if (!found)
+		ereport(WARNING,
+				(errcode(why->sqlerrcode),
+				 errmsg("lead stream \"%s\" is broken and makes no leads",
+						stream->row.name),
+				 errdetail_internal("%s", why->message),
+				 errhint("Correct what it says, or alter the rule, then call leadstream.fetch_history for what was missed.")));
+}
+
+/* The attached tables whose shape the stream's program depends on. */
+static List *
+tables_read(StreamSet *set, CachedStream *stream)
+{
+	List	   *relids = list_make1_oid(set->contacts->relid);
+	ListCell   *lc;
+
+	foreach(lc, stream->kinds)
+		for (int k = 0; k < set->nkinds; k++)
+			if (strcmp(set->kinds[k].source->kind, lfirst(lc)) == 0)
+				relids = list_append_unique_oid(relids,
+												set->kinds[k].source->relid);
+	return relids;
+}
+
+/*
+ * Bind a stream's rule.  Inside a subtransaction, for the rule may have
+ * become wrong since it was written, and the insert that met it must go on.
+ */
+static void
+make_program(StreamSet *set, CachedStream *stream)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	ResourceOwner oldowner = CurrentResourceOwner;
+	MemoryContext context;
+	StreamProgram *program;
+	ErrorData  *volatile error = NULL;
+
+	context = AllocSetContextCreate(oldcontext, "leadstream program",
+									ALLOCSET_SMALL_SIZES);
+	program = MemoryContextAllocZero(context, sizeof(StreamProgram));
+	program->context = context;
+	program->sources = set->sources;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		int			nestlevel = NewGUCNestLevel();
+
+		ls_restrict_search_path();
+		program->relids = tables_read(set, stream);
+		program->program =
+			ls_program_make(ls_rule_bind(stream->row.rule, set->contacts,
+										 set->sources->activities));
+		AtEOXact_GUC(true, nestlevel);
+
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(oldcontext);
+		CurrentResourceOwner = oldowner;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(oldcontext);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(oldcontext);
+		CurrentResourceOwner = oldowner;
+		if (ls_error_is_fatal(error))
+			ReThrowError(error);
+	}
+	PG_END_TRY();
+
+	if (error)
+	{
+		/* what is left of a half-made program is of no use to anybody */
+		MemoryContextDelete(context);
+		context = AllocSetContextCreate(oldcontext, "leadstream program",
+										ALLOCSET_SMALL_SIZES);
+		program = MemoryContextAllocZero(context, sizeof(StreamProgram));
+		program->context = context;
+		program->sources = set->sources;
+		program->is_broken = true;
+	}
+	MemoryContextSetParent(context, cache_context);
+	program->sources->uses++;
+	program->uses = 1;
+	stream->program = program;
+
+	if (error)
+	{
+		report_broken(stream, error);
+		FreeErrorData(error);
+	}
+}
+
+RuleProgram *
+ls_streams_program(StreamSet *set, CachedStream *stream)
+{
+	if (stream->program == NULL)
+		make_program(set, stream);
+	return stream->program->is_broken ? NULL : stream->program->program;
+}
+
+void
+ls_streams_break(StreamSet *set, CachedStream *stream, ErrorData *why)
+{
+	stream->program->is_broken = true;
+	report_broken(stream, why);
+}

@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream_cache.h
+ *	  The enabled streams, as this backend knows them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LS_STREAM_CACHE_H
+#define LS_STREAM_CACHE_H
+
+#include "utils/hsearch.h"
+
+#include "catalog.h"
+#include "rule_eval.h"
+
+/* A stream as its rows say. */
+typedef struct StreamRow
+{
+	int32		stream_id;
+	int32		rule_version;
+	char	   *account;
+	char	   *name;
+	bool		is_enabled;
+	Rule	   *rule;
+	int			nteams;
+	int32	   *team_ids;		/* ascending */
+} StreamRow;
+
+/* A stream's compiled rule; belongs to stream_cache.c. */
+typedef struct StreamProgram StreamProgram;
+
+typedef struct CachedStream
+{
+	StreamRow	row;
+	List	   *kinds;			/* of char *, the kinds its rule speaks of */
+	StreamProgram *program;		/* NULL until somebody needs it */
+} CachedStream;
+
+/* A kind, and the streams whose rules speak of it. */
+typedef struct CachedKind
+{
+	ActivitySource *source;
+	int			nstreams;
+	int32	   *streams;		/* indexes into StreamSet.streams */
+} CachedKind;
+
+/* What a set and its programs were bound to; belongs to stream_cache.c. */
+typedef struct StreamSources StreamSources;
+
+/*
+ * All that is known at one moment.  Never changed but for programs that are
+ * made when first needed; whoever goes on using one past the next call of
+ * ls_streams_pin holds a pin on it.
+ */
+typedef struct StreamSet
+{
+	MemoryContext context;
+	int			pins;
+	StreamSources *sources;
+	ContactSource *contacts;	/* never NULL */
+	int			nkinds;
+	CachedKind *kinds;
+	int			nstreams;
+	CachedStream *streams;		/* by stream_id, ascending */
+	HTAB	   *tables;			/* for capture.c: what it knows of tables */
+} StreamSet;
+
+/*
+ * Pin the streams as of now, after looking at what other sessions changed.
+ * NULL where there is nothing to do: no contacts table, or no leadstream.
+ */
+extern StreamSet *ls_streams_pin(void);
+extern void ls_streams_unpin(StreamSet *set);
+
+/*
+ * The program of a stream, made if need be; NULL for a broken one, of which
+ * a warning has been given.
+ */
+extern RuleProgram *ls_streams_program(StreamSet *set, CachedStream *stream);
+
+/* Take a stream out of service in this backend, with a warning. */
+extern void ls_streams_break(StreamSet *set, CachedStream *stream,
+							 ErrorData *why);
+
+/*
+ * Must an error end the transaction, although it was raised by a rule?  Such
+ * as cancel and deadlock, and what is short of memory or disk.
+ */
+extern bool ls_error_is_fatal(const ErrorData *error);
+
+/*
+ * Tell the cache that what it knows may depend on this table: a table of
+ * which triggers fire, say a partition of a kind's.
+ */
+extern void ls_streams_watch(Oid relid, Oid root);
+
+/*
+ * One stream, enabled or not, with its teams, read afresh into the current
+ * memory context; NULL if there is none.
+ */
+extern StreamRow *ls_stream_read(int32 stream_id);
+
+/* The kinds that a rule speaks of: a list of palloc'd strings, each once. */
+extern List *ls_rule_kind_names(const Rule *rule);
+
+/* The kinds that any version of a stream's rule spoke of. */
+extern List *ls_stream_kind_names(int32 stream_id);
+
+#endif							/* LS_STREAM_CACHE_H */
