@@ -10,6 +10,10 @@
  * one that goes on with the time column; without one it reads the whole leaf
  * and compares.  Scan descriptors are kept and restarted from key to key.
  *
+ * Access methods allocate in the current memory context whenever they like:
+ * every call into them is made in the context the scan was opened in, for
+ * callers read in contexts that are reset while the scan goes on.
+ *
  * A partition may lay its columns out in another order than its parent; its
  * rows are mapped, so that callers see one layout.
  *
@@ -61,6 +65,7 @@ typedef struct KeyLeaf
 
 struct KeyScan
 {
+	MemoryContext mcxt;			/* in which the access methods allocate */
 	Snapshot	snapshot;
 	KeyLeaf    *leaves;
 	int			nleaves;
@@ -179,6 +184,7 @@ ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 	char	   *time_name = time_attno == InvalidAttrNumber ? NULL :
 		get_attname(relid, time_attno, false);
 
+	scan->mcxt = CurrentMemoryContext;
 	scan->snapshot = snapshot;
 	scan->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(root)),
 										  &TTSOpsVirtual);
@@ -280,6 +286,8 @@ next_in_leaf(KeyScan *scan, KeyLeaf *leaf)
 void
 ls_keyscan_start(KeyScan *scan, Datum key, const TimestampTz *not_before)
 {
+	MemoryContext oldcxt = MemoryContextSwitchTo(scan->mcxt);
+
 	scan->key = key;
 	scan->has_bound = not_before != NULL;
 	if (not_before)
@@ -287,12 +295,16 @@ ls_keyscan_start(KeyScan *scan, Datum key, const TimestampTz *not_before)
 	scan->current = 0;
 	if (scan->nleaves > 0)
 		start_leaf(scan, &scan->leaves[0]);
+	MemoryContextSwitchTo(oldcxt);
 }
 
 TupleTableSlot *
 ls_keyscan_next(KeyScan *scan, Relation *leaf_rel, ItemPointer tid)
 {
-	while (scan->current < scan->nleaves)
+	MemoryContext oldcxt = MemoryContextSwitchTo(scan->mcxt);
+	TupleTableSlot *result = NULL;
+
+	while (result == NULL && scan->current < scan->nleaves)
 	{
 		KeyLeaf    *leaf = &scan->leaves[scan->current];
 
@@ -302,15 +314,14 @@ ls_keyscan_next(KeyScan *scan, Relation *leaf_rel, ItemPointer tid)
 				*leaf_rel = leaf->rel;
 			if (tid)
 				*tid = leaf->slot->tts_tid;
-			if (leaf->map == NULL)
-				return leaf->slot;
-			return execute_attr_map_slot(leaf->map->attrMap, leaf->slot,
-										 scan->slot);
+			result = leaf->map == NULL ? leaf->slot :
+				execute_attr_map_slot(leaf->map->attrMap, leaf->slot, scan->slot);
 		}
-		if (++scan->current < scan->nleaves)
+		else if (++scan->current < scan->nleaves)
 			start_leaf(scan, &scan->leaves[scan->current]);
 	}
-	return NULL;
+	MemoryContextSwitchTo(oldcxt);
+	return result;
 }
 
 bool

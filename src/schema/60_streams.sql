@@ -227,14 +227,14 @@ begin
 	end if;
 	update leadstream.stream o
 	set stream = s.stream, rule = s.rule, rule_version = s.rule_version,
-		description = coalesce(alter_stream.description, s.description)
+		description = nullif(coalesce(alter_stream.description, s.description), '')
 	where o.stream_id = s.stream_id;
 end
 $$;
 comment on function leadstream.alter_stream(text, leadstream.rule, text[], text, text) is
 'changes what is given of a stream and leaves the rest. A new rule holds for new matches from then on, also of an enabled stream; '
 'the leads that the old rule made stay, and their matches name its version. '
-'teams are all the teams from now on. An empty description removes nothing but the text.';
+'teams are all the teams from now on; an empty description removes it.';
 
 create function leadstream.enable(name text) returns void
 language plpgsql volatile

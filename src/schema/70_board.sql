@@ -50,7 +50,7 @@ begin
 	if leads > 0 then
 		raise exception 'team "%" has leads', name
 			using errcode = 'object_not_in_prerequisite_state',
-				  detail = format('There are %s of them, open and closed.', leads),
+				  detail = format('Leads, open and closed: %s.', leads),
 				  hint = 'Clear the streams that made them, or delete them from leadstream.lead.';
 	end if;
 	delete from leadstream.team t where t.team_id = id;

@@ -57,7 +57,7 @@ select lap('replay of the deals, live') \g /dev/null
 select team, count(*) as leads from leadstream.board group by team order by team;
 select lead_id, team, contact_id, category as origin, streams from leadstream.board order by length(streams) desc, lead_id limit 5;
 
-create table live as table matched;
+create table live as select * from matched();
 select lap() \g /dev/null
 select make_again() \g /dev/null
 select lap('clear, then fetch_history of the same streams') \g /dev/null
@@ -68,7 +68,7 @@ select lap('clear, then fetch_history of the same streams') \g /dev/null
 select s.stream, count(l) as live, count(h) as history,
        count(*) filter (where coalesce(l.contact, h.contact) is not null and l.at is distinct from h.at) as different
 from leadstream.streams s
-left join (live l full join matched h using (stream, contact)) using (stream)
+left join (live l full join matched() h using (stream, contact)) using (stream)
 group by s.stream, s.stream_id order by s.stream_id;
 
 select step, seconds from took;

@@ -25,9 +25,11 @@ begin
 end $$;
 
 -- The streams' matches as they are now, a contact once however many teams.
-create view matched as
-  select stream, contact_id::text as contact, min(matched_at) as at, min(origin) as origin
-  from leadstream.matches group by stream, contact_id;
+create function matched() returns table (stream text, contact text, at timestamptz) language plpgsql as $$
+begin
+  return query select m.stream, m.contact_id::text, min(m.matched_at)
+               from leadstream.matches m group by m.stream, m.contact_id;
+end $$;
 
 -- Throw the leads away and make them again from the past.
 create function make_again() returns bigint language plpgsql as $$

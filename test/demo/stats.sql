@@ -77,7 +77,7 @@ select lap() \g /dev/null
 call replay();
 select lap('replay of ' || (select count(*) from posts) + (select count(*) from badges) || ' rows, live, 9 streams') \g /dev/null
 
-create table live as table matched;
+create table live as select * from matched();
 analyze;
 select lap() \g /dev/null
 select make_again() \g /dev/null
@@ -152,7 +152,7 @@ select stream, count(l) as live, count(h) as history, count(w) as by_hand,
        count(*) filter (where contact is not null and l.at is distinct from h.at) as "live<>history",
        count(*) filter (where contact is not null and w.at is distinct from h.at) as "hand<>history"
 from planned
-left join (live l full join matched h using (stream, contact) full join hand w using (stream, contact)) using (stream)
+left join (live l full join matched() h using (stream, contact) full join hand w using (stream, contact)) using (stream)
 group by stream order by min(array_position(array['Prolific','Praised','Reputed','Answers a lot','Popular question',
   'Badge burst','Asks and answers','Acclaimed','No badge lately'], stream));
 

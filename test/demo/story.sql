@@ -77,7 +77,8 @@ select leadstream.create_stream('Demo requests',
   description => 'Somebody asked to see it');
 
 select leadstream.create_stream('Pricing heat',
-  $$ country in ('SE', 'NO', 'DK', 'FI') and count(page_visit where url like '/pricing%' within 7 days) >= 3 $$,
+  $$ country in ('SE', 'NO', 'DK', 'FI')
+     and count(page_visit where url like '/pricing%' within 7 days) >= 3 $$,
   teams => '{Nordic Sales}');
 
 select leadstream.create_stream('Engaged buyers',
@@ -89,7 +90,8 @@ select leadstream.create_stream('Engaged buyers',
   description => 'Reads what we send and comes back');
 
 select leadstream.create_stream('Large teams',
-  $$ exists(form_submit where answers.team_size >= 100 and budget in ('50k-100k', 'over 100k') within 1 year)
+  $$ exists(form_submit where answers.team_size >= 100
+            and budget in ('50k-100k', 'over 100k') within 1 year)
      and last(form_submit.form) <> 'Newsletter' $$,
   teams => '{Key Accounts}',
   description => 'A big team with a budget, and still talking to us');
@@ -150,7 +152,8 @@ select team, stage, name, company, streams from leadstream.board where contact_i
 \set ECHO queries
 set local role website;
 
-insert into page_visit (contact_id, url, session_id, occurred_at) values (:hero, '/pricing', 's2', now());
+insert into page_visit (contact_id, url, session_id, occurred_at)
+values (:hero, '/pricing', 's2', now());
 
 reset role;
 select team, stage, name, company, streams from leadstream.board where contact_id = :hero;
@@ -161,10 +164,11 @@ select team, stage, name, company, streams from leadstream.board where contact_i
 insert into form_submit (contact_id, form, budget, answers, occurred_at)
 values (:hero, 'Request a demo', 'over 100k', '{"team_size": 250, "crm": "spreadsheet"}', now());
 
-select team, stage, name, company, streams from leadstream.board where contact_id = :hero order by team;
+select team, stage, name, company, streams
+from leadstream.board where contact_id = :hero order by team;
 commit;
 \set ECHO none
-\echo 'A match reaches every team of its stream; a contact is one lead per team, however many streams agree.'
+\echo 'A match reaches every team of its stream; a contact is one lead a team, however many streams agree.'
 
 select contact_id as other, name as other_name
 from contact c
@@ -178,7 +182,8 @@ order by contact_id limit 1 \gset
 \set ECHO queries
 begin;
 
-insert into form_submit (contact_id, form, budget, occurred_at) values (:other, 'Request a demo', 'none yet', now());
+insert into form_submit (contact_id, form, budget, occurred_at)
+values (:other, 'Request a demo', 'none yet', now());
 
 select count(*) as leads_of_this_contact from leadstream.leads where contact_id = :other;
 
@@ -194,13 +199,15 @@ select count(*) as leads_of_this_contact from leadstream.leads where contact_id 
 \timing on
 \set ECHO queries
 insert into page_visit (contact_id, url, session_id, occurred_at)
-select 1 + i % 5000, case when i % 7 < 2 then '/pricing' else '/docs' end, 'night' || i % 5000, now()
+select 1 + i % 5000, case when i % 7 < 2 then '/pricing' else '/docs' end,
+       'night' || i % 5000, now()
 from generate_series(1, 20000) as i;
 \set ECHO none
 \timing off
 \echo
 \set ECHO queries
-select team, stream, count(*) as matches from leadstream.matches group by team, stream order by team, stream;
+select team, stream, count(*) as matches
+from leadstream.matches group by team, stream order by team, stream;
 \set ECHO none
 
 \echo '=== 8. The past, on request ========================================================================'
@@ -211,7 +218,7 @@ select team, stream, count(*) as matches from leadstream.matches group by team, 
 select name, company, to_char(first_matched_at, 'YYYY-MM-DD HH24:MI') as first_matched_at
 from leadstream.preview($$ exists(form_submit where form = 'Request a demo') $$) limit 4;
 \set ECHO none
-\echo 'fetch_history makes the leads of the past: one SQL statement per stream, the same meaning as live.'
+\echo 'fetch_history makes the leads of the past, with the meaning that the live path has:'
 \echo
 \timing on
 \set ECHO queries
@@ -303,7 +310,7 @@ select stream, is_enabled, lead_count from leadstream.streams order by stream_id
 \echo
 \set ON_ERROR_STOP off
 \set ECHO queries
-select leadstream.create_stream('Broken', $$ country = 'SE' and count(page_visit within 7 dais) >= 3 $$);
+select leadstream.create_stream('Broken', $$ count(page_visit within 7 dais) >= 3 $$);
 \set seen1 :SQLSTATE
 
 select leadstream.create_stream('Broken', $$ contry = 'SE' $$);
