@@ -2,7 +2,7 @@
 #
 #   make && sudo make install     the extension, for the PostgreSQL of pg_config
 #   make installcheck             regress and isolation tests on a running server
-#   make test                     every test, on a throw-away server
+#   make test [TESTS=...]         every test, on a throw-away server (test/run.sh)
 #   make demo [DATA=folder]       the main job, shown on a throw-away server
 #   make dev                      psql on a throw-away server with this tree
 #
@@ -51,7 +51,7 @@ $(error $(SCRIPTED) cannot be combined with other goals)
 endif
 
 test:
-	@bash test/run.sh $(TESTS)
+	@bash test/run.sh $(if $(DATA),--data '$(DATA)') $(TESTS)
 demo:
 	@bash test/demo/demo.sh $(if $(DATA),--data '$(DATA)')
 dev:

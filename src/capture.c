@@ -29,7 +29,10 @@
  */
 #include "postgres.h"
 
+#include "access/attmap.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tupconvert.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
@@ -91,6 +94,8 @@ typedef struct FiredTable
 	FiredKey	id;				/* hash key */
 	int			nkinds;			/* kinds that some enabled stream speaks of */
 	KindColumns *kinds;
+	AttrMap    *layout;			/* to the attached table's; NULL: the same */
+	TupleTableSlot *attached;	/* a row in the attached table's layout */
 	/* of the contacts table */
 	AttrNumber	key;
 	AttrNumber	account;
@@ -523,6 +528,22 @@ describe_activity(StreamSet *set, FiredTable *fired, Relation rel, Oid root)
 		if (choose_conversion(columns, set->contacts->key_base))
 			fired->nkinds++;
 	}
+
+	/* rules are compiled for the attached table; a partition may differ */
+	if (fired->nkinds > 0 && RelationGetRelid(rel) != root)
+	{
+		Relation	attached = table_open(root, AccessShareLock);
+
+		fired->layout = build_attrmap_by_name_if_req(desc, RelationGetDescr(attached)
+#if PG_VERSION_NUM >= 160000
+													 ,false
+#endif
+			);
+		if (fired->layout)
+			fired->attached = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(attached)),
+													   &TTSOpsVirtual);
+		table_close(attached, NoLock);
+	}
 }
 
 /* What is known of the table fired on. */
@@ -647,6 +668,7 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 	ContactSource *contacts = set->contacts;
 	FiredTable *fired = gather->fired;
 	TupleTableSlot *slot = trigdata->tg_trigslot;
+	TupleTableSlot *attached;
 	int16		len;
 	bool		byval;
 
@@ -656,6 +678,8 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 										   gather->root);
 	if (fired->nkinds == 0)
 		return;
+	attached = fired->layout == NULL ? slot :
+		execute_attr_map_slot(fired->layout, slot, fired->attached);
 
 	get_typlenbyval(contacts->key_base, &len, &byval);
 	for (int k = 0; k < fired->nkinds; k++)
@@ -663,9 +687,14 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 		KindColumns *columns = &fired->kinds[k];
 		CachedKind *kind = columns->kind;
 		RowFacts	row = {0};
+		const int32 *found;
+		int			nfound;
 		bool		isnull;
 		bool		concerned = false;
 
+		nfound = ls_index_probe(ls_streams_index(set, kind), attached, &found);
+		if (nfound == 0)
+			continue;
 		row.key = slot_getattr(slot, columns->contact, &isnull);
 		if (isnull || !convert_key(columns, contacts->key_base, &row.key))
 			continue;
@@ -675,9 +704,9 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 		row.tuple = trigdata->tg_trigtuple;
 		row.what = kind->source->kind;
 
-		for (int i = 0; i < kind->nstreams; i++)
+		for (int i = 0; i < nfound; i++)
 		{
-			int32		stream = kind->streams[i];
+			int32		stream = found[i];
 			RuleProgram *program;
 
 			if (is_repetition(gather, stream, row.key, byval, len))
@@ -689,8 +718,7 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 			/* a foreign rule may raise errors: it is judged where they end */
 			if (program == NULL ||
 				(!ls_program_is_foreign(program) &&
-				 !ls_program_concerns(program, kind->source->source_id,
-									  trigdata->tg_relation, slot)))
+				 !ls_program_concerns(program, kind->source->source_id, attached)))
 				continue;
 			add_candidate(gather, &row, stream, byval, len);
 			concerned = true;

@@ -110,13 +110,21 @@ bind_value(BindContext *cxt, BoundAggregate *agg, const RuleNode *path)
 			}
 			/* FALLTHROUGH */
 		case RULE_AGG_COUNT_DISTINCT:
+			/* arrays travel as text, for there is no array of arrays */
+			if (value->class == CLASS_ARRAY && agg->func == RULE_AGG_COUNT_DISTINCT)
+			{
+				sql = psprintf("(%s::pg_catalog.text)", sql);
+				agg->value_type = TEXTOID;
+				agg->value_collation = DEFAULT_COLLATION_OID;
+				break;
+			}
 			type = lookup_type_cache(value->type, TYPECACHE_CMP_PROC);
 			if (!OidIsValid(type->cmp_proc) || value->class == CLASS_ARRAY)
 				ereport(ERROR,
 						(errcode(ERRCODE_DATATYPE_MISMATCH),
 						 errmsg("%s of type %s cannot be ordered", ls_bind_what(value),
 								format_type_be(value->type)),
-						 errhint("min, max and count(distinct ...) take values of a type with a default btree operator class, no arrays.")));
+						 errhint("min, max and count(distinct ...) take values of a type with a default btree operator class; min and max take no arrays.")));
 			/* JSON null is missing */
 			if (value->class == CLASS_JSONB)
 				sql = psprintf("(case when leadstream.as_text(%s) is not null then %s end)",
@@ -124,7 +132,7 @@ bind_value(BindContext *cxt, BoundAggregate *agg, const RuleNode *path)
 			break;
 
 		default:
-			/* first, last: arrays travel as text, for there is no array of arrays */
+			/* first, last: see above */
 			if (value->class == CLASS_ARRAY)
 				sql = psprintf("(%s::pg_catalog.text)", sql);
 			break;

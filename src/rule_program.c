@@ -18,10 +18,8 @@
  */
 #include "postgres.h"
 
-#include "access/attmap.h"
 #include "access/sysattr.h"
 #include "access/table.h"
-#include "access/tupconvert.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -39,14 +37,6 @@
 
 #include "compat.h"
 #include "rule_program.h"
-
-/* Rows of a partition in the layout of the table attached. */
-typedef struct LayoutMap
-{
-	Oid			relid;
-	AttrMap    *map;			/* NULL: same layout */
-	TupleTableSlot *slot;
-} LayoutMap;
 
 /* ----------
  * Compiling.
@@ -114,8 +104,9 @@ assign_slots(Node *node, void *context)
 	return expression_tree_mutator(node, assign_slots, context);
 }
 
-static ExprState *
-compile(const char *sql, bool is_timeline, bool is_condition, BoundRule *bound,
+/* Parse and plan a piece of SQL. */
+static Expr *
+plan(const char *sql, bool is_timeline, bool is_condition, BoundRule *bound,
 		BoundNode *test, Relation contacts, Relation activity)
 {
 	ParseState *pstate = make_parsestate(NULL);
@@ -124,7 +115,6 @@ compile(const char *sql, bool is_timeline, bool is_condition, BoundRule *bound,
 	List	   *raw;
 	SelectStmt *select;
 	Node	   *expr;
-	ExprState  *result;
 
 	if (is_timeline)
 		sql = psprintf("(%s) OPERATOR(pg_catalog.@>) $1", sql);
@@ -152,9 +142,15 @@ compile(const char *sql, bool is_timeline, bool is_condition, BoundRule *bound,
 
 	expr = (Node *) expression_planner((Expr *) expr);
 	convert_saop_to_hashed_saop(expr);
-	expr = assign_slots(expr, NULL);
-	result = ExecInitExpr((Expr *) expr, NULL);
-	return result;
+	return (Expr *) assign_slots(expr, NULL);
+}
+
+static ExprState *
+compile(const char *sql, bool is_timeline, bool is_condition, BoundRule *bound,
+		BoundNode *test, Relation contacts, Relation activity)
+{
+	return ExecInitExpr(plan(sql, is_timeline, is_condition, bound, test,
+							 contacts, activity), NULL);
 }
 
 static void
@@ -204,8 +200,11 @@ compile_aggregate(RuleProgram *program, AggregateProgram *agg, BoundAggregate *b
 			source->where = compile(s->where->sql, s->where->is_timeline, true,
 									program->bound, NULL, contacts, rel);
 		if (s->filter)
-			source->filter = compile(s->filter->sql, false, true,
-									 program->bound, NULL, contacts, rel);
+		{
+			source->filter_expr = plan(s->filter->sql, false, true, program->bound,
+									   NULL, contacts, rel);
+			source->filter = ExecInitExpr(source->filter_expr, NULL);
+		}
 		if (s->value)
 			source->value = compile(s->value, false, false,
 									program->bound, NULL, contacts, rel);
@@ -315,47 +314,12 @@ ls_program_is_foreign(const RuleProgram *program)
 	return program->bound->foreign;
 }
 
-/* The row in the layout of the table attached, of which rel may be a partition. */
-static TupleTableSlot *
-attached_layout(RuleProgram *program, Oid attached, Relation rel, TupleTableSlot *slot)
-{
-	ListCell   *lc;
-	LayoutMap  *map;
-	MemoryContext oldcxt;
-	Relation	parent;
-
-	if (RelationGetRelid(rel) == attached)
-		return slot;
-	foreach(lc, program->maps)
-	{
-		map = lfirst(lc);
-		if (map->relid == RelationGetRelid(rel))
-			return map->map ? execute_attr_map_slot(map->map, slot, map->slot) : slot;
-	}
-	oldcxt = MemoryContextSwitchTo(program->mcxt);
-	parent = table_open(attached, AccessShareLock);
-	map = palloc0(sizeof(LayoutMap));
-	map->relid = RelationGetRelid(rel);
-	map->map = build_attrmap_by_name_if_req(RelationGetDescr(rel),
-											RelationGetDescr(parent)
-#if PG_VERSION_NUM >= 160000
-											,false
-#endif
-		);
-	if (map->map)
-		map->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(parent)),
-											 &TTSOpsVirtual);
-	program->maps = lappend(program->maps, map);
-	table_close(parent, NoLock);
-	MemoryContextSwitchTo(oldcxt);
-	return map->map ? execute_attr_map_slot(map->map, slot, map->slot) : slot;
-}
-
 bool
-ls_program_concerns(RuleProgram *program, int32 source_id, Relation rel,
-					TupleTableSlot *slot)
+ls_program_concerns(RuleProgram *program, int32 source_id, TupleTableSlot *slot)
 {
 	ExprContext *econtext = program->row_econtext;
+
+	econtext->ecxt_outertuple = slot;
 
 	for (int i = 0; i < program->naggregates; i++)
 		for (int j = 0; j < program->aggregates[i].nsources; j++)
@@ -368,8 +332,6 @@ ls_program_concerns(RuleProgram *program, int32 source_id, Relation rel,
 				continue;
 			if (source->filter == NULL)
 				return true;
-			econtext->ecxt_outertuple = attached_layout(program, source->source->relid,
-														rel, slot);
 			passes = DatumGetBool(ExecEvalExprSwitchContext(source->filter, econtext,
 															&isnull)) && !isnull;
 			ResetExprContext(econtext);

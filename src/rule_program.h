@@ -21,6 +21,7 @@ typedef struct SourceProgram
 	ActivitySource *source;
 	ExprState  *where;			/* NULL: every row */
 	ExprState  *filter;			/* see BoundSource */
+	Expr	   *filter_expr;	/* what it was compiled from */
 	ExprState  *value;
 	int			nkeys;			/* primary key, for first and last */
 	AttrNumber *key_attnos;
@@ -56,7 +57,6 @@ typedef struct RuleProgram
 	int			naggregates;
 	ParamListInfo params;		/* the clock and the aggregates of a test */
 	ExprContext *row_econtext;	/* for ls_program_concerns */
-	List	   *maps;			/* of LayoutMap * */
 } RuleProgram;
 
 /*
@@ -76,10 +76,9 @@ extern bool ls_program_is_foreign(const RuleProgram *program);
  * Could this row of a kind, by itself, count in some activity condition?
  * Looks only at conditions on the row itself, never at the contact and never
  * at the clock, so it may be asked before the contact is locked.  slot holds
- * a row of rel, the table fired on, which may be a partition of the source's
- * table.
+ * the row in the layout of the attached table.
  */
 extern bool ls_program_concerns(RuleProgram *program, int32 source_id,
-								Relation rel, TupleTableSlot *slot);
+								TupleTableSlot *slot);
 
 #endif							/* LS_RULE_PROGRAM_H */

@@ -1000,6 +1000,31 @@ ls_streams_program(StreamSet *set, CachedStream *stream)
 	return stream->program->is_broken ? NULL : stream->program->program;
 }
 
+RuleIndex *
+ls_streams_index(StreamSet *set, CachedKind *kind)
+{
+	MemoryContext oldcontext;
+	RuleIndex  *index;
+
+	if (kind->index)
+		return kind->index;
+	oldcontext = MemoryContextSwitchTo(set->context);
+	index = ls_index_make(kind->source);
+	MemoryContextSwitchTo(oldcontext);
+	for (int i = 0; i < kind->nstreams; i++)
+	{
+		CachedStream *stream = &set->streams[kind->streams[i]];
+		RuleProgram *program = ls_streams_program(set, stream);
+
+		/* a broken stream is nobody's business */
+		if (program)
+			ls_index_add(index, kind->streams[i], program);
+	}
+	ls_index_finish(index);
+	kind->index = index;
+	return index;
+}
+
 void
 ls_streams_break(StreamSet *set, CachedStream *stream, ErrorData *why)
 {

@@ -12,6 +12,7 @@
 
 #include "catalog.h"
 #include "rule_eval.h"
+#include "rule_index.h"
 
 /* A stream as its rows say. */
 typedef struct StreamRow
@@ -42,6 +43,8 @@ typedef struct CachedKind
 	ActivitySource *source;
 	int			nstreams;
 	int32	   *streams;		/* indexes into StreamSet.streams */
+	RuleIndex  *index;			/* of these, by what they ask of a row; NULL
+								 * until a row comes */
 } CachedKind;
 
 /* What a set and its programs were bound to; belongs to stream_cache.c. */
@@ -77,6 +80,9 @@ extern void ls_streams_unpin(StreamSet *set);
  * a warning has been given.
  */
 extern RuleProgram *ls_streams_program(StreamSet *set, CachedStream *stream);
+
+/* The index over the streams of a kind, made if need be. */
+extern RuleIndex *ls_streams_index(StreamSet *set, CachedKind *kind);
 
 /* Take a stream out of service in this backend, with a warning. */
 extern void ls_streams_break(StreamSet *set, CachedStream *stream,

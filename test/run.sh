@@ -6,8 +6,14 @@
 #   test/run.sh SUITE [NAME...]       one suite, or some of its tests (globs)
 #   test/run.sh --shell [ARG...]      psql on a fresh server with leadstream
 #
-# Suites: regress isolation pgtap tap agree.  Options: --keep leaves the folder
-# of the run (a failure does too), --no-install installs no packages.
+# Suites: regress isolation pgtap tap agree, and real, which wants --data FOLDER
+# (real data, see test/real) and is part of a whole run only with it.
+#
+#   --keep            leave the folder of the run behind (a failure does too)
+#   --no-install      install no packages
+#   --limit SECONDS   a file of tests that takes longer hangs (600)
+#   -v NAME=VALUE     a psql variable for the scripts of agree and real, such as
+#                     seed=1 or full=1
 #
 # A regress file, an isolation spec and every TAP assertion count as one test.
 # The last line is "N passed, N failed"; the exit status is 0 if tests ran and
@@ -16,12 +22,15 @@
 set -euo pipefail
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 2; }
 
-keep=0 install=1 shell=0
+keep=0 install=1 shell=0 limit=600 data='' variables=()
 while [ $# -gt 0 ]; do
   case $1 in
     --keep) keep=1 ;;
     --no-install) install=0 ;;
     --shell) shell=1; shift; break ;;
+    --limit) [ $# -ge 2 ] || usage; limit=$2; shift ;;
+    --data) [ $# -ge 2 ] || usage; data=$2; shift ;;
+    -v) [ $# -ge 2 ] || usage; variables+=(-v "$2"); shift ;;
     -*) usage ;;
     *) break ;;
   esac
@@ -30,17 +39,20 @@ done
 # shellcheck source-path=SCRIPTDIR source=setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
-all_suites=(regress isolation pgtap tap agree)
-suites=("${all_suites[@]}")
+suites=(regress isolation pgtap tap agree)
+all_suites=("${suites[@]}" real)
+if [ -n "$data" ]; then
+  data=$(cd "$data" && pwd) || exit 2
+  suites+=(real)
+fi
 if [ $shell = 0 ] && [ $# -gt 0 ]; then
   case " ${all_suites[*]} " in *" $1 "*) ;; *) usage ;; esac
   suites=("$1")
   shift
+  if [ "${suites[0]}" = real ] && [ -z "$data" ]; then die "the suite real wants --data FOLDER"; fi
 fi
 patterns=("$@")
 
-# One test, or one file of tests, that takes longer than this hangs.
-limit=600
 passed=0 failed=0 finished=0
 
 at_end() {
@@ -101,7 +113,7 @@ names() {
 logged() {
   local name=$1
   shift
-  as timeout -k 10 $limit "$@" >"$work/log/$name.log" 2>&1 </dev/null
+  as timeout -k 10 "$limit" "$@" >"$work/log/$name.log" 2>&1 </dev/null
 }
 
 count() { grep -cE "$1" "$2" || true; }
@@ -220,8 +232,24 @@ suite_agree() {
     fi
     fresh_database agree_test agree_template
     rc=0 start=$SECONDS
-    logged "agree.$name" psql -XqAt -v ON_ERROR_STOP=1 -d agree_test -f "test/agree/$name.sql" || rc=$?
+    logged "agree.$name" psql -XqAt -v ON_ERROR_STOP=1 "${variables[@]}" -d agree_test \
+      -f "test/agree/$name.sql" || rc=$?
     assertions "agree.$name" $rc $((SECONDS - start))
+  done
+}
+
+# Scenarios over the data in a folder of the script's name, which the user who
+# runs the server may not be allowed to read: so psql runs as the caller.
+suite_real() {
+  local name rc start
+  for name in $(names test/real sql); do
+    if ! wanted "$name" || [ ! -d "$data/$name" ]; then continue; fi
+    fresh_database real_test template1
+    rc=0 start=$SECONDS
+    timeout -k 10 "$limit" psql -XqAt -v ON_ERROR_STOP=1 -v data="$data/$name" "${variables[@]}" -d real_test \
+      -f "test/real/$name.sql" >"$work/log/real.$name.log" 2>&1 </dev/null || rc=$?
+    assertions "real.$name" $rc $((SECONDS - start))
+    grep '^# ' "$work/log/real.$name.log" || true
   done
 }
 

@@ -223,10 +223,13 @@ begin
 		then
 			perform leadstream._raise_duplicate('stream', new_name);
 		end if;
-		s.stream := new_name;
+		update leadstream.stream o set stream = new_name
+		where o.stream_id = s.stream_id;
 	end if;
+	-- Not the name in the same statement: naming a key column, changed or
+	-- not, would lock the row against the captures that are delivering.
 	update leadstream.stream o
-	set stream = s.stream, rule = s.rule, rule_version = s.rule_version,
+	set rule = s.rule, rule_version = s.rule_version,
 		description = nullif(coalesce(alter_stream.description, s.description), '')
 	where o.stream_id = s.stream_id;
 end

@@ -14,25 +14,29 @@ select count(*) as deals, count(distinct sdr_id) as sdrs, count(distinct sr_id) 
        min(won_date)::date as first, max(won_date)::date as last from arriving_deal;
 
 \set ECHO queries
-select leadstream.attach_contacts('mql', category => 'origin') \g /dev/null
+\o /dev/null
+select leadstream.attach_contacts('mql', category => 'origin');
 
-select leadstream.attach_activity('deal', occurred_at => 'won_date') \g /dev/null
+select leadstream.attach_activity('deal', occurred_at => 'won_date');
 
-select leadstream.create_team('Onboarding'), leadstream.create_team('Key Accounts') \g /dev/null
+select leadstream.create_team('Onboarding'), leadstream.create_team('Key Accounts');
 
-select leadstream.create_stream('Won', 'exists(deal)', '{Onboarding}') \g /dev/null
+select leadstream.create_stream('Won', 'exists(deal)', '{Onboarding}');
 
 select leadstream.create_stream('Paid channels',
-  $$ origin in ('paid search', 'display', 'social') and exists(deal where lead_type starts with 'online') $$,
-  '{Onboarding}') \g /dev/null
+  $$ origin in ('paid search', 'display', 'social')
+     and exists(deal where lead_type starts with 'online') $$,
+  '{Onboarding}');
 
 select leadstream.create_stream('High revenue',
-  $$ sum(deal.declared_monthly_revenue) >= 50000 $$, '{Key Accounts}') \g /dev/null
+  $$ sum(deal.declared_monthly_revenue) >= 50000 $$, '{Key Accounts}');
 
 select leadstream.create_stream('Manufacturers of 2018',
-  $$ first_contact_date >= '2018-01-01' and exists(deal where business_type = 'manufacturer'
-     and (lead_behaviour_profile contains 'shark' or lead_behaviour_profile contains 'eagle')) $$,
-  '{Key Accounts,Onboarding}') \g /dev/null
+  $$ first_contact_date >= '2018-01-01'
+     and exists(deal where business_type = 'manufacturer'
+                and lead_behaviour_profile contains any ('shark', 'eagle')) $$,
+  '{Key Accounts,Onboarding}');
+\o
 \set ECHO none
 select leadstream.enable(stream) from leadstream.streams \g /dev/null
 
@@ -55,7 +59,7 @@ end $$;
 select lap('replay of the deals, live') \g /dev/null
 
 select team, count(*) as leads from leadstream.board group by team order by team;
-select lead_id, team, contact_id, category as origin, streams from leadstream.board order by length(streams) desc, lead_id limit 5;
+select contact_id, category as origin, streams from leadstream.board order by length(streams) desc, lead_id limit 5;
 
 create table live as select * from matched();
 select lap() \g /dev/null

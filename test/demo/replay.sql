@@ -8,10 +8,10 @@ set client_min_messages = warning;
 
 create table took (step text, seconds numeric);
 
--- The setting is in ISO form; data without a zone are in UTC.
-create function clock_at(at timestamp) returns void language sql
+-- The setting is in ISO form.
+create function clock_at(at timestamptz) returns void language sql
 begin atomic
-  select set_config('leadstream.clock', to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), false);
+  select set_config('leadstream.clock', to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), false);
 end;
 
 -- Remember under a name how long it is since the last call.

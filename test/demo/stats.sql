@@ -25,13 +25,15 @@ delete from arriving_badge b where not exists (select from users u where u.id = 
 analyze;
 
 \set ECHO queries
-select leadstream.attach_contacts('users') \g /dev/null
+\o /dev/null
+select leadstream.attach_contacts('users');
 
-select leadstream.attach_activity('posts', occurred_at => 'creation_date') \g /dev/null
+select leadstream.attach_activity('posts', occurred_at => 'creation_date');
 
-select leadstream.attach_activity('badges', occurred_at => 'date') \g /dev/null
+select leadstream.attach_activity('badges', occurred_at => 'date');
 
-select leadstream.create_team('Community') \g /dev/null
+select leadstream.create_team('Community');
+\o
 \set ECHO none
 
 create temp table planned (stream text, rule leadstream.rule);
@@ -137,12 +139,12 @@ union all
   join (select user_id, date + interval '90 days' as free_from,
                lead(date, 1, 'infinity') over (partition by user_id order by date) as free_to from badges
         union all
-        select id, '-infinity', coalesce((select min(date) from badges where user_id = id), 'infinity') from users) b
+        select u.id, '-infinity', coalesce((select min(date) from badges where user_id = u.id), 'infinity') from users u) b
     on user_id = owner_user_id and free_from < free_to and posted < free_to
   where greatest(posted, free_from) <= (select max(date) from badges) group by 2;
 
 create table hand as
-  select stream, contact::text as contact, at at time zone 'UTC' as at from by_hand;
+  select stream, contact::text as contact, at from by_hand;
 select lap('the same by hand-written SQL') \g /dev/null
 
 \echo 'Leads made live, leads that fetch_history makes of the same rows, and by hand-written SQL. The'
@@ -156,7 +158,7 @@ left join (live l full join matched() h using (stream, contact) full join hand w
 group by stream order by min(array_position(array['Prolific','Praised','Reputed','Answers a lot','Popular question',
   'Badge burst','Asks and answers','Acclaimed','No badge lately'], stream));
 
-\echo '"No badge lately" turns true as time passes, without any row: the live path judges it when a row'
-\echo 'comes in, history finds every instant.'
+\echo '"No badge lately" turns true as time passes, without any row: the live path judges it when a'
+\echo 'row comes in, history finds every instant.'
 \echo
 select step, seconds from took;

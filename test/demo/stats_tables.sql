@@ -5,7 +5,7 @@
 create table users (
   id            integer primary key,
   reputation    integer,
-  creation_date timestamp,
+  creation_date timestamptz,
   views         integer,
   up_votes      integer,
   down_votes    integer
@@ -14,7 +14,7 @@ create table users (
 create table arriving_post (
   id                  integer primary key,
   post_type_id        integer,
-  creation_date       timestamp,
+  creation_date       timestamptz,
   score               integer,
   view_count          integer,
   owner_user_id       integer,
@@ -27,7 +27,7 @@ create table arriving_post (
 create table arriving_badge (
   id      integer primary key,
   user_id integer,
-  date    timestamp
+  date    timestamptz
 );
 
 create table posts (like arriving_post);
