@@ -72,15 +72,15 @@ returned_ids(uint64 count)
 	return array;
 }
 
-/* Clear locked contacts; returns the number of leads removed. */
+/* Clear leads whose contacts are locked; returns the number removed. */
 static uint64
-clear_contacts(ContactSource *contacts, const StreamRow *stream,
-			   Datum *keys, int nkeys, TimestampTz at, Datum actor)
+clear_leads(ContactSource *contacts, const StreamRow *stream, Datum lead_ids,
+			TimestampTz at, Datum actor)
 {
 	Datum		values[4];
 	uint64		count;
 
-	values[0] = ls_owner_array(keys, NULL, nkeys, contacts->key_type);
+	values[0] = lead_ids;
 	values[1] = Int32GetDatum(stream->stream_id);
 	count = ls_owner_run(OWNER_CLEAR_MATCHES, contacts, values, NULL);
 	if (count == 0)
@@ -98,34 +98,44 @@ clear_contacts(ContactSource *contacts, const StreamRow *stream,
 	return ls_owner_run(OWNER_CLEAR_LEADS, contacts, values, NULL);
 }
 
-static int
-cmp_key(const void *a, const void *b, void *arg)
+typedef struct StreamLead
 {
-	return ls_contact_cmp(arg, *(const Datum *) a, *(const Datum *) b);
+	Datum		contact;
+	Datum		lead_id;
+} StreamLead;
+
+static int
+cmp_stream_lead(const void *a, const void *b, void *arg)
+{
+	return ls_contact_cmp(arg, ((const StreamLead *) a)->contact,
+						  ((const StreamLead *) b)->contact);
 }
 
-/* The contacts that a stream made leads of, each once, in key order. */
-static Datum *
-read_contacts(ContactSource *contacts, ContactOrder *order, int32 stream_id,
-			  int64 *nkeys)
+/* The leads that a stream made, in the order of their contacts. */
+static StreamLead *
+read_leads(ContactSource *contacts, ContactOrder *order, int32 stream_id,
+		   int64 *nleads)
 {
 	Datum		value = Int32GetDatum(stream_id);
 	int64		count = ls_owner_run(OWNER_LEADS_OF_STREAM, contacts, &value, NULL);
-	Datum	   *keys = palloc_extended(sizeof(Datum) * Max(count, 1),
-									   MCXT_ALLOC_HUGE);
+	StreamLead *leads = palloc_extended(sizeof(StreamLead) * Max(count, 1),
+										MCXT_ALLOC_HUGE);
 	bool		isnull;
 
-	*nkeys = 0;
 	for (int64 i = 0; i < count; i++)
-		keys[i] = datumCopy(SPI_getbinval(SPI_tuptable->vals[i],
-										  SPI_tuptable->tupdesc, 1, &isnull),
-							order->byval, order->len);
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+
+		leads[i].lead_id = datumCopy(heap_getattr(tuple, 1, desc, &isnull),
+									 FLOAT8PASSBYVAL, sizeof(int64));
+		leads[i].contact = datumCopy(heap_getattr(tuple, 2, desc, &isnull),
+									 order->byval, order->len);
+	}
 	SPI_freetuptable(SPI_tuptable);
-	qsort_arg(keys, count, sizeof(Datum), cmp_key, order);
-	for (int64 i = 0; i < count; i++)
-		if (i == 0 || ls_contact_cmp(order, keys[*nkeys - 1], keys[i]) != 0)
-			keys[(*nkeys)++] = keys[i];
-	return keys;
+	qsort_arg(leads, count, sizeof(StreamLead), cmp_stream_lead, order);
+	*nleads = count;
+	return leads;
 }
 
 /* clear_stream(stream_id) returns the number of leads removed */
@@ -141,9 +151,9 @@ leadstream_clear_stream(PG_FUNCTION_ARGS)
 	OwnerState	owner;
 	Datum		actor;
 	TimestampTz at;
-	Datum	   *keys;
-	int64		nkeys;
-	uint64		nleads = 0;
+	StreamLead *leads;
+	int64		nleads;
+	uint64		nremoved = 0;
 
 	if (stream == NULL)
 		ereport(ERROR,
@@ -162,24 +172,30 @@ leadstream_clear_stream(PG_FUNCTION_ARGS)
 	if (ls_owner_begin(&owner))
 	{
 		MemoryContextSwitchTo(oldcontext);
-		keys = read_contacts(contacts, &order, stream_id, &nkeys);
-		for (int64 start = 0; start < nkeys; start += CLEAR_CHUNK)
+		leads = read_leads(contacts, &order, stream_id, &nleads);
+		for (int64 start = 0; start < nleads; start += CLEAR_CHUNK)
 		{
-			int			count = Min(CLEAR_CHUNK, nkeys - start);
+			int			count = Min(CLEAR_CHUNK, nleads - start);
 			ContactLocker *locker;
+			Datum	   *ids;
 
 			MemoryContextSwitchTo(context);
+			ids = palloc(sizeof(Datum) * count);
 			locker = ls_contact_lock_begin(contacts);
 			for (int i = 0; i < count; i++)
-				ls_contact_lock(locker, keys[start + i]);
+			{
+				ls_contact_lock(locker, leads[start + i].contact);
+				ids[i] = leads[start + i].lead_id;
+			}
 			ls_contact_lock_end(locker);
-			nleads += clear_contacts(contacts, stream, keys + start, count, at,
-									 actor);
+			nremoved += clear_leads(contacts, stream,
+									ls_owner_array(ids, NULL, count, INT8OID),
+									at, actor);
 			MemoryContextReset(context);
 		}
 		ls_owner_end(&owner);
 	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
-	PG_RETURN_INT64(nleads);
+	PG_RETURN_INT64(nremoved);
 }

@@ -10,12 +10,16 @@
  * triggers and deferred foreign keys too much.
  *
  * All statements are set-based: many leads go in one.  Their plans are kept
- * for the session and generic, for the arrays are unnested into small nested
- * loops over indexes whatever their length.  The key type is the contacts',
- * so is its equality operator, which is named with its schema because the
- * search_path does not find that of a type from elsewhere.  The plan cache
- * plans again where the tables change; a change of the key type, which only
- * new lead tables can bring, starts a new set of plans.
+ * for the session and generic, and must be right for one lead and for a
+ * million, in tables that were empty when the plan was made.  So they leave
+ * the planner no choice: no joins, but subqueries that OFFSET 0 keeps from
+ * being pulled up, arrays of ids, and indexes only, because plans are made
+ * with sequential scans switched off.
+ *
+ * The key type is the contacts', so is its equality operator, which is named
+ * with its schema because the search_path does not find that of a type from
+ * elsewhere.  The plan cache plans again where the tables change; a change of
+ * the key type, which only new lead tables can bring, starts a new set.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,6 +38,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -57,7 +62,7 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	 * created_at, skip those deleted by hand, made by hand?  Returns those
 	 * made, in the order of the pairs.
 	 *
-	 * The last event is found by array_agg, for a LIMIT or max() may tempt
+	 * The last event is found by array_agg, for a LIMIT or max() would tempt
 	 * the planner to walk the primary key backwards.
 	 */
 	[OWNER_MAKE_LEADS] = {
@@ -72,7 +77,7 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"from rows from (unnest($1), unnest($2), unnest($3))"
 		" with ordinality as p (contact_id, team_id, account, i) "
 		"where not exists (select from leadstream.lead l"
-		"  where l.contact_id % p.contact_id and l.team_id = p.team_id)"
+		"  where l.contact_id % p.contact_id and l.team_id = p.team_id offset 0)"
 		" and not ($5 and coalesce((select (array_agg(e.what order by e.event_id desc))[1]"
 		"  from leadstream.lead_event e"
 		"  where e.contact_id % p.contact_id and e.team_id = p.team_id), '') = 'deleted') "
@@ -108,9 +113,10 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"select l.lead_id, p.stream_id, p.rule_version, p.matched_at, $7, $8, p.evidence::jsonb "
 		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6))"
 		" with ordinality as p (contact_id, team_id, stream_id, rule_version, matched_at, evidence, i) "
-		"join leadstream.lead l on l.contact_id % p.contact_id and l.team_id = p.team_id "
+		"cross join lateral (select o.lead_id from leadstream.lead o"
+		" where o.contact_id % p.contact_id and o.team_id = p.team_id offset 0) l "
 		"where not exists (select from leadstream.lead_match m"
-		"  where m.lead_id = l.lead_id and m.stream_id = p.stream_id) "
+		"  where m.lead_id = l.lead_id and m.stream_id = p.stream_id offset 0) "
 		"order by p.i "
 		"on conflict (lead_id, stream_id) do nothing"
 	},
@@ -127,21 +133,20 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"update leadstream.lead set is_manual = true where lead_id = $1"
 	},
 
-	/* The contacts that a stream made leads of, in any order, repeated. */
+	/* The leads that a stream made, with their contacts, in any order. */
 	[OWNER_LEADS_OF_STREAM] = {
 		{INT4OID},
-		"select l.contact_id from leadstream.lead_match m "
-		"join leadstream.lead l on l.lead_id = m.lead_id where m.stream_id = $1"
+		"select l.lead_id, l.contact_id from leadstream.lead_match m "
+		"cross join lateral (select o.lead_id, o.contact_id from leadstream.lead o"
+		" where o.lead_id = m.lead_id offset 0) l "
+		"where m.stream_id = $1"
 	},
 
-	/* Take a stream's matches off contacts; returns their leads. */
+	/* Take a stream's matches off leads: leads, stream; returns the leads. */
 	[OWNER_CLEAR_MATCHES] = {
-		{ANYARRAYOID, INT4OID},
+		{INT8ARRAYOID, INT4OID},
 		"delete from leadstream.lead_match m "
-		"using unnest($1) as p (contact_id) "
-		"join leadstream.lead l on l.contact_id % p.contact_id "
-		"where m.lead_id = l.lead_id and m.stream_id = $2 "
-		"returning m.lead_id"
+		"where m.lead_id = any ($1) and m.stream_id = $2 returning m.lead_id"
 	},
 
 	/*
@@ -154,17 +159,16 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"insert into leadstream.lead_event "
 		" (lead_id, contact_id, team_id, at, actor, what, old, note) "
 		"select l.lead_id, l.contact_id, l.team_id, $2, $3, 'cleared', l.stage, $4 "
-		"from unnest($1) as p (lead_id) "
-		"join leadstream.lead l on l.lead_id = p.lead_id "
-		"where not l.is_manual"
-		" and not exists (select from leadstream.lead_match m where m.lead_id = l.lead_id) "
+		"from leadstream.lead l "
+		"where l.lead_id = any ($1) and not l.is_manual"
+		" and not exists (select from leadstream.lead_match m"
+		"  where m.lead_id = l.lead_id offset 0) "
 		"returning lead_id"
 	},
 
 	[OWNER_CLEAR_LEADS] = {
 		{INT8ARRAYOID},
-		"delete from leadstream.lead l using unnest($1) as p (lead_id) "
-		"where l.lead_id = p.lead_id"
+		"delete from leadstream.lead where lead_id = any ($1)"
 	}
 };
 
@@ -251,6 +255,27 @@ get_plan(OwnerStatement statement, ContactSource *contacts)
 	return plan;
 }
 
+/* Make the generic plan of a statement, unless there is a good one. */
+static void
+ensure_planned(SPIPlanPtr plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+	CachedPlan *cached;
+	int			nestlevel;
+
+	if (source->is_valid && source->gplan && source->gplan->is_valid)
+		return;
+	nestlevel = NewGUCNestLevel();
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	cached = SPI_plan_get_cached_plan(plan);
+	if (cached)
+		ReleaseCachedPlan(cached, CurrentResourceOwner);
+	AtEOXact_GUC(true, nestlevel);
+}
+
 bool
 ls_owner_begin(OwnerState *state)
 {
@@ -293,6 +318,7 @@ ls_owner_run(OwnerStatement statement, ContactSource *contacts,
 	int			result;
 
 	CommandCounterIncrement();
+	ensure_planned(plan);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	result = SPI_execute_snapshot(plan, values, nulls, snapshot,
 								  InvalidSnapshot, false, true, 0);

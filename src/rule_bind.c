@@ -224,6 +224,11 @@ bind_aggregate(BindContext *cxt, const RuleNode *node)
 	ListCell   *lc;
 	bool		is_path;
 
+	if (cxt->only_filter)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("an \"only\" filter cannot read other activities"),
+				 errhint("Filter by columns of the activity alone.")));
 	if (cxt->here)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -69,10 +69,9 @@ trap 'at_end $? || exit 1' EXIT
 
 setup_postgres
 if [ $shell = 1 ]; then
-  setup_packages make gcc libc6-dev bison flex postgresql-% postgresql-server-dev-%
+  setup_packages
 else
-  setup_packages make gcc libc6-dev bison flex postgresql-% postgresql-server-dev-% \
-    postgresql-%-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl
+  setup_packages postgresql-%-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl
 fi
 setup_work leadstream-test
 note "building for $("$pg_config" --version)"

@@ -10,7 +10,8 @@
 # is only what runs out of $work.
 #
 #   setup_postgres        which PostgreSQL: sets major, and pg_config once known
-#   setup_packages P...   install what is missing; % stands for the major version
+#   setup_packages P...   install what is missing beside what a build needs; %
+#                         stands for the major version
 #   setup_work NAME       make $work and see to its end
 #   setup_build           copy, build with -Werror, stage; sets bindir, pgxs
 #   setup_server          initdb and start; exports PGHOST, PGUSER, PATH
@@ -81,7 +82,8 @@ setup_packages() {
   local package missing=() wanted=() dir=/etc/postgresql-common/createcluster.d file="leadstream-$$.conf" rc=0 log
   if [ -n "$pg_config" ]; then return; fi
   command -v dpkg-query >/dev/null || die "no dpkg here; install the tools and set PG_CONFIG"
-  for package in "$@"; do
+  # (libicu-dev: the server's own utils/pg_locale.h wants its headers)
+  for package in make gcc libc6-dev bison flex libicu-dev postgresql-% postgresql-server-dev-% "$@"; do
     package=${package//%/$major}
     wanted+=("$package")
     [ "$(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")

@@ -45,7 +45,7 @@ at_end() {
 
 begun=$SECONDS
 setup_postgres
-setup_packages make gcc libc6-dev bison flex postgresql-% postgresql-server-dev-%
+setup_packages
 setup_work leadstream-demo
 note "building for $("$pg_config" --version)"
 setup_build
