@@ -5,7 +5,7 @@
 -- and of two tables; several rows at one instant; contacts inserted, updated,
 -- deleted, made again; activities updated and deleted (which no trigger
 -- sees); savepoints rolled back; a clock that goes on by leaps; capture
--- silenced; streams enabled on the way.  Every statement is one settlement
+-- silenced; streams enabled, altered, disabled on the way.  Every statement is one settlement
 -- for each contact it wrote to.  A stream matches if its rule is true after
 -- the statement and
 --   (a) a new row counts now in an activity condition in force, or
@@ -32,7 +32,7 @@
 \if :{?seed} \else \set seed 20240617 \endif
 \if :{?rules_per_world} \else \set rules_per_world 50 \endif
 \if :{?n_rules} \else
-	\if :{?full} \set n_rules 10000 \else \set n_rules 200 \endif
+	\if :{?full} \set n_rules 10000 \else \set n_rules 400 \endif
 \endif
 \if :{?first_world} \else \set first_world 1 \endif
 \if :{?contacts} \else \set contacts 20 \endif
@@ -46,24 +46,66 @@ create extension if not exists leadstream;
 \ir lib/report.sql
 \ir lib/replay.sql
 
+-- The streams, and what is done to them on the way: a stream is enabled at
+-- the start or later, and sometimes altered, or disabled for a while.  Each
+-- segment is a time during which it has one rule and is enabled: the events
+-- from .. upto.
 create procedure nv.disorderly_rules(seed bigint, first_rule int, rules int, steps int)
 language plpgsql as $$
 declare
 	rule jsonb;
+	other jsonb;
+	a int;
+	b int;
 begin
-	drop table if exists nv.chosen;
-	create table nv.chosen (n int, rule jsonb, txt text, enabled int, wrong text);
+	drop table if exists nv.chosen, nv.segment, nv.deed;
+	create table nv.chosen (n int, wrong text);
+	create table nv.segment (n int, rule jsonb, txt text, since int, upto int);
+	create table nv.deed (n int, ev int, what text, txt text);
 	for i in first_rule .. first_rule + rules - 1 loop
 		for try in 0 .. 5 loop
 			rule := nv.a_rule(seed + try * 1000000007::bigint, i);
 			exit when rule::text like '%"agg"%' or nv.p(30);
 		end loop;
-		insert into nv.chosen values (i, rule, nv.rule_text(rule), case when nv.p(70) then 0 else nv.r(steps / 2) end);
+		a := case when nv.p(70) then 1 else nv.r(steps / 2) + 1 end;
+		b := a + 1 + nv.r(steps / 3);
+		insert into nv.chosen values (i);
+		insert into nv.segment values (i, rule, nv.rule_text(rule), a, 2147483646);
+		insert into nv.deed values (i, a, 'enable');
+		case nv.r(10)
+			when 0 then
+				update nv.segment set upto = b - 1 where n = i;
+				other := nv.a_rule(seed + 7 * 1000000007::bigint, i);
+				insert into nv.segment values (i, other, nv.rule_text(other), b, 2147483646);
+				insert into nv.deed select i, b, 'alter', txt from nv.segment where n = i and since = b;
+			when 1 then
+				update nv.segment set upto = b - 1 where n = i;
+				insert into nv.segment select i, s.rule, s.txt, b + steps / 10, 2147483646 from nv.segment s where s.n = i;
+				insert into nv.deed values (i, b, 'disable'), (i, b + steps / 10, 'enable');
+			else null;
+		end case;
 		begin
-			perform leadstream.create_stream('stream ' || i, txt::leadstream.rule, '{sales}') from nv.chosen where n = i;
-			perform leadstream.enable('stream ' || i) from nv.chosen where n = i and enabled = 0;
+			perform leadstream.create_stream('stream ' || i, txt::leadstream.rule, '{sales}') from nv.segment where n = i and since = a;
 		exception when others then
 			update nv.chosen set wrong = format('%s: %s', sqlstate, sqlerrm) where n = i;
+		end;
+	end loop;
+end $$;
+
+create procedure nv.deeds(at int)
+language plpgsql as $$
+declare
+	d record;
+begin
+	for d in select x.* from nv.deed x join nv.chosen c using (n) where x.ev = at and c.wrong is null order by n loop
+		begin
+			case d.what
+				when 'enable' then perform leadstream.enable('stream ' || d.n);
+				when 'disable' then perform leadstream.disable('stream ' || d.n);
+				else perform leadstream.alter_stream('stream ' || d.n, rule => d.txt::leadstream.rule);
+			end case;
+		exception when others then
+			update nv.chosen set wrong = format('%s at %s: %s: %s', d.what, at, sqlstate, sqlerrm) where n = d.n;
 		end;
 	end loop;
 end $$;
@@ -209,16 +251,13 @@ create procedure nv.disorderly_run(seed bigint, w int, contacts int, steps int)
 language plpgsql as $$
 declare
 	what text;
-	c record;
 begin
 	for ev in 1 .. steps loop
 		perform nv.reseed(seed, format('step %s of %s', ev, w));
 		if nv.p(70) then
 			perform nv.set_clock(nv.clock() + nv.pick('{1 minute,1 hour,1 hour,6 hours,12 hours,24 hours,36 hours,72 hours,168 hours,1 microsecond}')::interval);
 		end if;
-		for c in select * from nv.chosen where enabled = ev and wrong is null loop
-			perform leadstream.enable('stream ' || c.n);
-		end loop;
+		call nv.deeds(ev);
 		perform set_config('nv.event', ev::text, false);
 		begin
 			if nv.p(12) then
@@ -255,7 +294,9 @@ begin
 			if c.wrong is not null then
 				raise exception '%', c.wrong;
 			end if;
-			with replay as (select key, at, ev from nv.live(c.rule, greatest(c.enabled - 1, 0))),
+			with replay as (
+					select distinct on (l.key) l.key, l.at, l.ev from nv.segment s, nv.live(s.rule, s.since - 1, s.upto) l
+					where s.n = c.n order by l.key, l.ev),
 				live as (select * from nv.matches('stream ' || c.n))
 			select array_agg(format(E'contact %s: replay %s, live %s\n  by event %s: %s', key, replay.at, live.at, coalesce(e.ev, replay.ev),
 					left(coalesce(l.what, (select string_agg(x.what, E'\n  or ') from nv.log x where x.clock = live.at)), 800)) order by coalesce(replay.at, live.at))
@@ -270,12 +311,14 @@ begin
 			end if;
 		exception when others then
 			failed := failed + 1;
-			perform nv.ok(false, format('disorderly: seed %s world %s rule %s (enabled at %s): %s', seed, w, c.n, c.enabled, c.txt));
+			perform nv.ok(false, format('disorderly: seed %s world %s rule %s: %s', seed, w, c.n,
+				(select string_agg(format('(events %s to %s) %s', since, upto, txt), '; ' order by since) from nv.segment s where s.n = c.n)));
 			perform nv.diag(format('%s %s', sqlstate, sqlerrm));
 		end;
 	end loop;
-	perform nv.ok(failed = 0, format('disorderly: seed %s world %s (%s keys, zone %s): %s rules, %s statements, %s settlements, %s live matches',
-		seed, w, current_setting('nv.keytype'), nv.zone(), (select count(*) from nv.chosen), (select count(*) from nv.log),
+	perform nv.ok(failed = 0, format('disorderly: seed %s world %s (%s keys%s, zone %s): %s rules, %s statements, %s settlements, %s live matches',
+		seed, w, current_setting('nv.keytype'),
+		case when current_setting('nv.partitioned')::boolean then ', partitions' else '' end, nv.zone(), (select count(*) from nv.chosen), (select count(*) from nv.log),
 		(select count(*) from nv.point), matched));
 end $$;
 

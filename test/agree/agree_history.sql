@@ -22,7 +22,7 @@
 \if :{?seed} \else \set seed 20240615 \endif
 \if :{?rules_per_world} \else \set rules_per_world 50 \endif
 \if :{?n_rules} \else
-	\if :{?full} \set n_rules 10000 \else \set n_rules 300 \endif
+	\if :{?full} \set n_rules 10000 \else \set n_rules 400 \endif
 \endif
 \if :{?first_world} \else \set first_world 1 \endif
 \if :{?contacts} \else \set contacts 24 \endif
@@ -82,8 +82,9 @@ begin
 			perform nv.diag(format('%s: %s', sqlstate, sqlerrm));
 		end;
 	end loop;
-	perform nv.ok(failed = 0, format('history: seed %s world %s (%s keys, zone %s, clock %s): %s rules, %s contacts, true of %s %%, %s rules of some but not all',
-		seed, w, current_setting('nv.keytype'), nv.zone(), nv.clock() at time zone 'UTC', rules, everyone,
+	perform nv.ok(failed = 0, format('history: seed %s world %s (%s keys%s, zone %s, clock %s): %s rules, %s contacts, true of %s %%, %s rules of some but not all',
+		seed, w, current_setting('nv.keytype'),
+		case when current_setting('nv.partitioned')::boolean then ', partitions' else '' end, nv.zone(), nv.clock() at time zone 'UTC', rules, everyone,
 		round(100.0 * total_true / greatest(total, 1), 1), mixed));
 
 	label := format('history: seed %s world %s: fetch_history of %s streams in one call', seed, w, cardinality(names));

@@ -37,10 +37,10 @@ insert into w.visit (id, contact_id, at, label, value, due) values
 	(13, 1, '2024-02-01 00:00', null, null, '2024-02-10'),
 	(14, 1, null, 'a', 100, '2024-03-01'),
 	(15, null, '2024-02-01', 'a', 100, '2024-03-01');
-insert into w.event (id, contact_id, day, type, ok, value) values
-	(1, 1, '2024-02-03', 'form', null, 3),
-	(2, 1, '2024-02-05', 'form', false, 3),
-	(3, 1, '2024-02-07', 'click', true, 1);
+insert into w.event (grp, id, contact_id, day, type, ok, value) values
+	('a', 1, 1, '2024-02-03', 'form', null, 3),
+	('a', 2, 1, '2024-02-05', 'form', false, 3),
+	('a', 3, 1, '2024-02-07', 'click', true, 1);
 insert into w.badge (id, contact_id, label, value) values (1, 1, 'gold', 1), (2, 1, 'Silver', 2);
 
 -- A rule by hand, what its text must be, and the timeline of contact 1 (and 2).

@@ -36,7 +36,7 @@
 \if :{?seed} \else \set seed 20240616 \endif
 \if :{?rules_per_world} \else \set rules_per_world 40 \endif
 \if :{?n_rules} \else
-	\if :{?full} \set n_rules 10000 \else \set n_rules 160 \endif
+	\if :{?full} \set n_rules 10000 \else \set n_rules 320 \endif
 \endif
 \if :{?first_world} \else \set first_world 1 \endif
 \if :{?contacts} \else \set contacts 20 \endif
@@ -174,8 +174,9 @@ begin
 			perform nv.diag(format('%s %s', sqlstate, sqlerrm));
 		end;
 	end loop;
-	perform nv.ok(failed = 0, format('orderly: seed %s world %s (%s keys, zone %s%s): %s rules, %s of them three ways, %s arrivals, %s contacts compared, %s live matches',
-		seed, w, current_setting('nv.keytype'), nv.zone(), case when ties then ', rows at one instant' else '' end,
+	perform nv.ok(failed = 0, format('orderly: seed %s world %s (%s keys%s, zone %s%s): %s rules, %s of them three ways, %s arrivals, %s contacts compared, %s live matches',
+		seed, w, current_setting('nv.keytype'),
+		case when current_setting('nv.partitioned')::boolean then ', partitions' else '' end, nv.zone(), case when ties then ', rows at one instant' else '' end,
 		(select count(*) from nv.chosen), (select count(*) from nv.chosen where safe and (grow or not ties)), (select count(*) from nv.stage), compared, matched));
 end $$;
 

@@ -23,6 +23,9 @@
 --  * contains of a jsonb array: a member whose text is the string, that reads
 --    as the number, that reads as the boolean; of a JSON string: a substring.
 --  * first and last of a kind without a time: by primary key alone.
+--  * sum, avg of texts and sum, avg, min, max of jsonb: over those that read
+--    as numbers.
+--  * A path's labels are of objects, its subscripts of arrays; else missing.
 
 -- ---------------------------------------------------------------------
 -- Reading values
@@ -40,8 +43,8 @@ $$;
 
 create function nv.as_bool(s text) returns boolean
 language sql immutable as $$
-	select case when lower(btrim(s)) in ('true', 't', 'yes', 'on', '1') then true
-				when lower(btrim(s)) in ('false', 'f', 'no', 'off', '0') then false end
+	select case when lower(btrim(s)) in ('true', 'tru', 'tr', 't', 'yes', 'ye', 'y', 'on', '1') then true
+				when lower(btrim(s)) in ('false', 'fals', 'fal', 'fa', 'f', 'no', 'n', 'off', 'of', '0') then false end
 $$;
 
 create function nv.as_bool(j jsonb) returns boolean
@@ -68,6 +71,12 @@ create function nv.as_inst(j jsonb, zone text) returns timestamptz
 language sql stable as $$
 	select case when jsonb_typeof(j) = 'string' then nv.as_inst(j #>> '{}', zone) end
 $$;
+
+create function nv.at(j jsonb, label text) returns jsonb
+language sql immutable as $$ select case jsonb_typeof(j) when 'object' then j -> label end $$;
+
+create function nv.at(j jsonb, subscript int) returns jsonb
+language sql immutable as $$ select case jsonb_typeof(j) when 'array' then j -> subscript end $$;
 
 create function nv.blank(s text) returns boolean
 language sql immutable as $$ select s is null or s ~ '^\s*$' $$;
@@ -146,21 +155,26 @@ begin
 			case
 				when o ->> 'fn' = 'exists' then return 'bool';
 				when o ->> 'fn' in ('count', 'distinct', 'sum', 'avg') then return 'num';
-				else return nv.cls(jsonb_build_object('t', 'field', 's', 'r', 'p', o -> 'p'),
-								   (select k.tbl from nv.kind k where k.kind = o #>> '{kinds,0}'));
+				else
+					x := nv.cls(jsonb_build_object('t', 'field', 's', 'r', 'p', o -> 'p'),
+								(select k.tbl from nv.kind k where k.kind = o #>> '{kinds,0}'));
+					return case when x = 'json' and o ->> 'fn' in ('min', 'max') then 'num' else x end;
 			end case;
 		when 'times' then return 'num';
 		else return o ->> 't';	-- str num bool clock period
 	end case;
 end $$;
 
+-- A label is of objects alone and a subscript of arrays alone ("->" by itself
+-- takes a bare JSON string for an array of one).
 create function nv.field(o jsonb) returns text
 language plpgsql stable as $$
 declare
 	x text := format('%s.%I', o ->> 's', o #>> '{p,0}');
 begin
 	for i in 1 .. jsonb_array_length(o -> 'p') - 1 loop
-		x := x || ' -> ' || case jsonb_typeof(o -> 'p' -> i) when 'number' then o -> 'p' ->> i else quote_literal(o -> 'p' ->> i) end;
+		x := format('nv.at(%s, %s)', x,
+			case jsonb_typeof(o -> 'p' -> i) when 'number' then o -> 'p' ->> i else quote_literal(o -> 'p' ->> i) || '::text' end);
 	end loop;
 	return '(' || x || ')';
 end $$;
@@ -211,6 +225,7 @@ language plpgsql stable as $$
 declare
 	fn text := o ->> 'fn';
 	k nv.kind;
+	f jsonb;
 	x text;
 	order_by text;
 	parts text[] := '{}';
@@ -223,11 +238,15 @@ begin
 		return '(' || array_to_string(parts, case fn when 'exists' then ' or ' else ' + ' end) || ')';
 	end if;
 	select * into k from nv.kinds_of(o);
-	x := nv.operand(jsonb_build_object('t', 'field', 's', 'r', 'p', o -> 'p'), k.tbl);
-	if fn in ('sum', 'avg') then
-		x := case when jsonb_array_length(o -> 'p') > 1 then format('nv.as_num(%s)', x) else x || '::numeric' end;
+	f := jsonb_build_object('t', 'field', 's', 'r', 'p', o -> 'p');
+	x := nv.operand(f, k.tbl);
+	if fn in ('sum', 'avg', 'min', 'max') and nv.cls(f, k.tbl) = 'json' or fn in ('sum', 'avg') and nv.cls(f, k.tbl) = 'text' then
+		x := format('nv.as_num(%s)', x);
+	elsif fn in ('sum', 'avg') then
+		x := x || '::numeric';
 	end if;
-	order_by := (select concat_ws(', ', nv.row_time(k), format('r.%I', t.pk)) from nv.tab t where t.tbl = k.tbl);
+	order_by := (select concat_ws(', ', nv.row_time(k), string_agg(format('r.%I', c), ', ' order by i))
+		from nv.tab t, unnest(t.pk_order) with ordinality u(c, i) where t.tbl = k.tbl);
 	return case fn
 		when 'distinct' then format('(select count(distinct %s) %s)', x, nv.counting(o, k))
 		when 'sum' then format('(select coalesce(sum(%s), 0) %s)', x, nv.counting(o, k))
@@ -751,15 +770,15 @@ begin
 	return null;
 end $$;
 
--- The live matches that the arrivals after the event make: nv.point has a
+-- The live matches that the arrivals after an event, up to another, make: nv.point has a
 -- row for each contact that a statement wrote to and the instant judged.
-create function nv.live(rule jsonb, after int) returns table (key text, at timestamptz, ev int)
+create function nv.live(rule jsonb, after int, upto int default 2147483647) returns table (key text, at timestamptz, ev int)
 language plpgsql stable as $$
 begin
 	return query execute format($q$
 		with now as materialized (
 			select p.key, p.ev, p.n, %1$s as yes, %2$s as force
-			from (select x.*, x.ev as upto from nv.point x where x.ev > $1) p
+			from (select x.*, x.ev as upto from nv.point x where x.ev > $1 and x.ev <= $2) p
 			join sh.contact c on c.id = p.key and c.arrived <= p.upto and c.gone > p.upto
 		), before as (
 			select p.key, p.ev, %1$s as yes
@@ -773,5 +792,5 @@ begin
 			and exists (select from sh.contact c where c.id = a.key and c.gone = 2147483647)
 			and not exists (select from nv.death d where d.key = a.key::text and d.ev > a.ev)
 		order by a.key, a.ev
-	$q$, nv.truth(rule), nv.force(rule)) using after;
+	$q$, nv.truth(rule), nv.force(rule)) using after, upto;
 end $$;

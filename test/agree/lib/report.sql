@@ -38,6 +38,7 @@ begin
 	perform set_config('nv.zone', (array['UTC', 'America/New_York', 'Europe/Stockholm', 'Asia/Kathmandu', 'UTC'])[1 + w % 5], false);
 	perform set_config('nv.clock', (array['2024-06-15 12:00:00+00', '2024-03-31 00:00:00+00', '2024-05-31 22:00:00+00',
 		'2025-01-01 05:00:00+00', '2024-04-30 18:30:00+00', '2024-02-29 23:00:00+00', '2024-11-10 06:00:00+00'])[1 + w % 7], false);
+	perform set_config('nv.partitioned', (w % 3 = 2)::text, false);
 	perform set_config('nv.event', '0', false);
 	perform set_config('nv.silent', 'off', false);
 	perform set_config('leadstream.capture', 'on', false);
@@ -59,6 +60,7 @@ begin
 		only_rule => (select only_text from nv.kind where kind = 'click')::leadstream.rule);
 	perform leadstream.attach_activity('w.badge', timeless => true);
 	perform leadstream.create_team('sales');
+	perform nv.late_partition();
 end $$;
 
 -- A clean database for the next world; the extension has one contacts table.
@@ -82,7 +84,7 @@ begin
 		drop table leadstream.lead_event, leadstream.lead_match, leadstream.lead cascade;
 		perform leadstream.drop_team('sales');
 	end if;
-	perform nv.make_tables(current_setting('nv.keytype'));
+	perform nv.make_tables(current_setting('nv.keytype'), current_setting('nv.partitioned')::boolean);
 	delete from nv.death;
 	if to_regclass('nv.log') is not null then
 		delete from nv.log;

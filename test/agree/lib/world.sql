@@ -54,7 +54,7 @@ end $$;
 create table nv.col (
 	owner text,					-- contact, or the table of w
 	col text,
-	cls text,					-- text int big num dbl bool date tstz ts arr json enum uuid
+	cls text,					-- text int big num dbl bool date tstz ts arr json enum uuid inet
 	coll text,					-- of texts: d(efault) or C
 	pool text[],
 	primary key (owner, col)
@@ -75,7 +75,8 @@ create table nv.tab (
 	contact_col text,
 	time_col text,
 	time_cls text,
-	pk text not null
+	pk text not null,			-- unique by itself
+	pk_order text[] not null	-- the primary key
 );
 
 create function nv.family(cls text) returns text
@@ -86,11 +87,11 @@ language sql immutable as $$
 $$;
 
 insert into nv.tab values
-	('contact', null, null, null, 'id'),
-	('visit', 'contact_id', 'at', 'tstz', 'id'),
-	('Mail Box', 'person', 'sent', 'ts', 'ref'),
-	('event', 'contact_id', 'day', 'date', 'id'),
-	('badge', 'contact_id', null, null, 'id');
+	('contact', null, null, null, 'id', '{id}'),
+	('visit', 'contact_id', 'at', 'tstz', 'id', '{id}'),
+	('Mail Box', 'person', 'sent', 'ts', 'ref', '{ref}'),
+	('event', 'contact_id', 'day', 'date', 'id', '{grp,id}'),
+	('badge', 'contact_id', null, null, 'id', '{id}');
 
 insert into nv.kind values
 	('visit', 'visit', 'contact_id', 'at', null, null),
@@ -121,6 +122,7 @@ insert into nv.col values
 	('contact', 'seen', 'ts', null, null),
 	('contact', 'tags', 'arr', null, array['vip', 'new', 'VIP', 'eu', '']),
 	('contact', 'attrs', 'json', null, null),
+	('contact', 'ip', 'inet', null, array['10.0.0.1', '10.0.0.0/8', '192.168.1.7', '::1']),
 	('contact', 'ref', 'uuid', null, array['00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-00000000000a', 'ffffffff-0000-0000-0000-000000000002']),
 
 	('visit', 'label', 'text', 'd', array['/pricing', '/docs', '/Pricing/eu', 'x', 'abc', '', '5']),
@@ -293,25 +295,26 @@ create table nv.death (key text, ev int);
 create function nv.shadow() returns trigger
 language plpgsql as $$
 declare
+	tbl text := tg_argv[0];		-- not tg_table_name: that may be a partition
 	ev int := current_setting('nv.event')::int;
 	fresh boolean := ev > 0 and current_setting('nv.silent', true) is distinct from 'on';
-	pk text := (select t.pk from nv.tab t where t.tbl = tg_table_name);
+	pk text := (select t.pk from nv.tab t where t.tbl = tg_argv[0]);
 begin
 	if tg_op <> 'INSERT' then
-		execute format('update sh.%I s set gone = $1 where s.%I = ($2).%I and s.gone > $1', tg_table_name, pk, pk)
+		execute format('update sh.%I s set gone = $1 where s.%I = ($2).%I and s.gone > $1', tbl, pk, pk)
 			using ev, old;
 	end if;
-	if tg_op = 'DELETE' and tg_table_name = 'contact' then
+	if tg_op = 'DELETE' and tbl = 'contact' then
 		insert into nv.death values (old.id::text, ev);
 	end if;
 	if tg_op <> 'DELETE' then
-		execute format('insert into sh.%I select $1, 2147483647, $2, ($3).*', tg_table_name)
-			using ev, fresh and (tg_op = 'INSERT' or tg_table_name = 'contact'), new;
+		execute format('insert into sh.%I select $1, 2147483647, $2, ($3).*', tbl)
+			using ev, fresh and (tg_op = 'INSERT' or tbl = 'contact'), new;
 	end if;
 	return null;
 end $$;
 
-create function nv.make_tables(keytype text) returns void
+create function nv.make_tables(keytype text, partitioned boolean default false) returns void
 language plpgsql as $$
 declare
 	t text;
@@ -321,19 +324,28 @@ begin
 	create schema w;
 	create schema sh;
 	create type w.plan as enum ('free', 'trial', 'pro', 'max');
+	create domain w.amount as bigint check (value > -1000);
+	create domain w.line as text;
 	execute format('create table w.contact (id %s primary key,
-		country text, code text collate "C", note text, "Odd Name" text, last text, plan w.plan,
-		score integer, points bigint, spend numeric, ratio double precision, vip boolean, blocked boolean,
-		born date, trial timestamptz, seen timestamp, tags text[], attrs jsonb, ref uuid)', keytype);
+		country text, code text collate "C", note text, "Odd Name" w.line, last varchar(20), plan w.plan,
+		score smallint, points w.amount, spend numeric, ratio double precision, vip boolean, blocked boolean,
+		born date, trial timestamptz, seen timestamp, tags text[], attrs jsonb, ip inet, ref uuid)', keytype);
+	-- in some worlds partitioned; see nv.late_partition()
 	execute format('create table w.visit (id bigint primary key,
 		contact_id %s references w.contact on delete cascade, at timestamptz,
-		label text, value integer, ok boolean, due timestamptz, data jsonb, tags text[], grade w.plan, sess uuid)', keytype);
+		label text, value integer, ok boolean, due timestamptz, data jsonb, tags text[], grade w.plan, sess uuid) %s', keytype,
+		case when partitioned then 'partition by range (id)' else '' end);
+	if partitioned then
+		create table w.visit_1 partition of w.visit for values from (0) to (400000);
+		create table w.visit_2 partition of w.visit for values from (400000) to (800000) partition by hash (id);
+		create table w.visit_2_0 partition of w.visit_2 for values with (modulus 1, remainder 0);
+	end if;
 	-- no foreign key and no index: rows may come before their contact
 	execute format('create table w."Mail Box" (label text collate "C", value numeric, ok boolean, due date, data jsonb,
 		person %s, sent timestamp, size bigint, "Sub ject" text, ref text collate "C" primary key)', keytype);
-	execute format('create table w.event (id integer primary key, type text, day date,
+	execute format('create table w.event (id integer, grp text, type text, day date,
 		contact_id %s references w.contact on delete set null,
-		label text, value double precision, ok boolean, due timestamp, data jsonb)', keytype);
+		label text, value double precision, ok boolean, due timestamp, data jsonb, primary key (grp, id))', keytype);
 	execute format('create table w.badge (id integer primary key,
 		contact_id %s references w.contact on delete cascade,
 		label text, value bigint, ok boolean, due timestamptz, data jsonb)', keytype);
@@ -342,7 +354,7 @@ begin
 	create index on w.badge (contact_id);
 	foreach t in array '{contact,visit,Mail Box,event,badge}'::text[] loop
 		execute format('create table sh.%I (arrived int not null, gone int not null, is_new boolean not null, like w.%I)', t, t);
-		execute format('create trigger nv_shadow after insert or update or delete on w.%I for each row execute function nv.shadow()', t);
+		execute format('create trigger nv_shadow after insert or update or delete on w.%I for each row execute function nv.shadow(%1$L)', t);
 	end loop;
 	create index on sh.contact (id);
 	create index on sh.visit (contact_id);
@@ -365,12 +377,19 @@ create function nv.placed(tbl text, v jsonb, key text, t timestamptz) returns js
 language plpgsql as $$
 declare
 	d nv.tab;
+	id bigint;
 begin
 	select * into d from nv.tab x where x.tbl = placed.tbl;
 	-- the primary keys do not follow the order of arrival
-	v := v || jsonb_build_object(d.pk, case when d.tbl = 'Mail Box' then to_jsonb('m' || substr(md5(nextval('nv.ids')::text), 1, 8))
-											else to_jsonb(nextval('nv.ids') * 7919 % 1000003) end,
+	loop
+		id := nextval('nv.ids') * 7919 % 1000003;
+		exit when id < 800000 or tbl <> 'visit' or to_regclass('w.visit_1') is null or to_regclass('w.visit_3') is not null;
+	end loop;
+	v := v || jsonb_build_object(d.pk, case when d.tbl = 'Mail Box' then to_jsonb('m' || substr(md5(id::text), 1, 8)) else to_jsonb(id) end,
 								 d.contact_col, key);
+	if d.tbl = 'event' then
+		v := v || jsonb_build_object('grp', nv.pick('{a,b,B}'));
+	end if;
 	if d.time_col is not null then
 		v := v || jsonb_build_object(d.time_col, case d.time_cls when 'tstz' then t::text
 			when 'ts' then (t at time zone nv.zone())::text
@@ -396,7 +415,21 @@ end $$;
 create function nv.put(tbl text, vs jsonb) returns void
 language plpgsql as $$
 begin
+	-- straight into a partition, now and then
+	if tbl = 'visit' and to_regclass('w.visit_1') is not null and nv.p(40)
+		and not exists (select from jsonb_array_elements(vs) v where (v ->> 'id')::int >= 400000) then
+		tbl := 'visit_1';
+	end if;
 	execute format('insert into w.%I select * from jsonb_populate_recordset(null::w.%I, $1)', tbl, tbl) using vs;
+end $$;
+
+-- The last partition of visit comes when the table is attached already.
+create function nv.late_partition() returns void
+language plpgsql as $$
+begin
+	if to_regclass('w.visit_1') is not null then
+		create table w.visit_3 partition of w.visit for values from (800000) to (maxvalue);
+	end if;
 end $$;
 
 -- Make a contact with number i.

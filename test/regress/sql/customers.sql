@@ -45,7 +45,7 @@ select i, format('u%s@%s.example', i, case when i % 11 = 0 then 'competitor' els
 	(array['CEO', 'Student', 'Head of IT', null])[1 + (hashint4(i + 14) & 2147483647) % 4],
 	case when i % 5 > 0 then '555' || i end,
 	(array['SE', 'NO', 'XX', null, 'DK'])[1 + (hashint4(i + 15) & 2147483647) % 5],
-	(array['customer', 'lead'])[1 + (hashint4(i + 12) & 2147483647) % 2], (array['paid search', 'organic'])[1 + (hashint4(i + 12) & 2147483647) % 2],
+	(array['customer', 'lead'])[1 + (hashint4(i + 12) & 2147483647) % 2], (array['paid search', 'organic'])[1 + (hashint4(i + 77) & 2147483647) % 2],
 	i * 7 % 101
 from generate_series(1, 200) i;
 insert into form_submit (contact_id, occurred_at, form, budget, campaign_tags, event_at, answers)
