@@ -72,7 +72,7 @@ extern char *ls_bind_float_constant(const Operand *literal, const Operand *reade
 extern char *ls_bind_shift_against(BindContext *cxt, char *sql, const RuleNode *clock);
 extern char *ls_bind_own_operator(Oid type, RuleOp op, const Operand *operand,
 								  bool *foreign);
-extern void ls_bind_refuse(const Operand *left, const Operand *right) pg_attribute_noreturn();
+pg_noreturn extern void ls_bind_refuse(const Operand *left, const Operand *right);
 
 /* bind_test.c: the other tests */
 extern BoundExpr *ls_bind_string_test(BindContext *cxt, RuleOp op,

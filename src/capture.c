@@ -243,6 +243,7 @@ open_gather(StreamSet *set, int32 source_id)
 	gather->settlement.newest = DT_NOBEGIN;
 	gather->source_id = source_id;
 	gather->root = source_root(set, source_id);
+	gather->settlement.root = source_id == CONTACTS_SOURCE ? InvalidOid : gather->root;
 	gather->subid = GetCurrentSubTransactionId();
 	gather->below = top_gather;
 	top_gather = gather;

@@ -68,6 +68,14 @@
 	 (dst).localTransactionId = (lock)->lxid)
 #endif
 
+/*
+ * 18 spells it pg_noreturn, and takes it only in front of a declaration, where
+ * the attribute of before is as good.
+ */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn				pg_attribute_noreturn()
+#endif
+
 /* 18 brought generated columns that are not stored in the row. */
 #if PG_VERSION_NUM >= 180000
 #define LS_ATTRIBUTE_IS_VIRTUAL(att) \

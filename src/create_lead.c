@@ -92,7 +92,7 @@ lock_contact(ContactSource *contacts, Datum key)
 		CommandCounterIncrement();
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		judge = ls_judge_begin(contacts, snapshot, ls_clock_read(),
-							   InvalidCommandId);
+							   InvalidCommandId, InvalidOid);
 		exists = ls_judge_contact(judge, key) &&
 			strcmp(ls_judge_account(judge), ls_guc_account) == 0;
 		ls_judge_end(judge);

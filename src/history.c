@@ -249,7 +249,7 @@ leadstream_is_match(PG_FUNCTION_ARGS)
 	if (cache->has_rls)
 		PG_RETURN_BOOL(is_match_by_query(cache->bound, key, reading_clock()));
 	judge = ls_judge_begin(cache->bound->contacts, GetActiveSnapshot(), reading_clock(),
-						   InvalidCommandId);
+						   InvalidCommandId, InvalidOid);
 	if (ls_judge_contact(judge, key))
 		result = ls_judge_program(judge, cache->program, NULL);
 	ls_judge_end(judge);

@@ -7,7 +7,7 @@
  * snapshot: no planner, no executor, no permission checks (the owner of the
  * activity table lends his eyes, as he does to a foreign key).  For each leaf
  * table it takes a valid btree index that starts with the key column, best
- * one that goes on with the time column; without one it reads the whole leaf
+ * one that goes on with the time column, newest rows first; without one it reads the whole leaf
  * and compares.  Scan descriptors are kept and restarted from key to key.
  *
  * Access methods allocate in the current memory context whenever they like:
@@ -172,6 +172,12 @@ choose_index(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
 	fmgr_info(leaf->key_eq, &leaf->key_eq_finfo);
 }
 
+bool
+ls_keyscan_is_newest_first(KeyScan *scan)
+{
+	return scan->nleaves == 1 && scan->leaves[0].index_has_time;
+}
+
 KeyScan *
 ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 				AttrNumber time_attno, Snapshot snapshot)
@@ -266,7 +272,7 @@ static bool
 next_in_leaf(KeyScan *scan, KeyLeaf *leaf)
 {
 	if (leaf->index)
-		return index_getnext_slot(leaf->index_scan, ForwardScanDirection,
+		return index_getnext_slot(leaf->index_scan, BackwardScanDirection,
 								  leaf->slot);
 	while (table_scan_getnextslot(leaf->table_scan, ForwardScanDirection,
 								  leaf->slot))

@@ -25,6 +25,9 @@ typedef struct KeyScan KeyScan;
 extern KeyScan *ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 								AttrNumber time_attno, Snapshot snapshot);
 
+/* Do a key's rows come in the order of time_attno, newest first? */
+extern bool ls_keyscan_is_newest_first(KeyScan *scan);
+
 /*
  * Start over for a key.  With not_before the rows older than it may be left
  * out (where an index can do so cheaply): what comes is a superset.
@@ -35,11 +38,12 @@ extern void ls_keyscan_start(KeyScan *scan, Datum key,
 /*
  * The next row, in the column layout of the table opened, or NULL.  The slot
  * is the scan's own and good until the next call.  *leaf (may be NULL) is the
- * table the row is stored in; the row's tid is in *tid (may be NULL).  *fresh
- * (may be NULL): written by this transaction in command since_cid or later.
+ * table the row is stored in; the row's tid is in *tid (may be NULL).
  */
 extern TupleTableSlot *ls_keyscan_next(KeyScan *scan, Relation *leaf,
 									   ItemPointer tid);
+
+/* Was the row written by this transaction in command since_cid or later? */
 extern bool ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid);
 
 extern void ls_keyscan_close(KeyScan *scan);

@@ -13,8 +13,9 @@
  * for the session and generic, and must be right for one lead and for a
  * million, in tables that were empty when the plan was made.  So they leave
  * the planner no choice: no joins, but subqueries that OFFSET 0 keeps from
- * being pulled up, arrays of ids, and indexes only, because plans are made
- * with sequential scans switched off.
+ * being pulled up, arrays of ids, only one index that fits ("+ 0" hides a
+ * column from the others), and no sequential scans, which are switched off
+ * while plans are made.
  *
  * The key type is the contacts', so is its equality operator, which is named
  * with its schema because the search_path does not find that of a type from
@@ -77,7 +78,7 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"from rows from (unnest($1), unnest($2), unnest($3))"
 		" with ordinality as p (contact_id, team_id, account, i) "
 		"where not exists (select from leadstream.lead l"
-		"  where l.contact_id % p.contact_id and l.team_id = p.team_id offset 0)"
+		"  where l.contact_id % p.contact_id and l.team_id + 0 = p.team_id offset 0)"
 		" and not ($5 and coalesce((select (array_agg(e.what order by e.event_id desc))[1]"
 		"  from leadstream.lead_event e"
 		"  where e.contact_id % p.contact_id and e.team_id = p.team_id), '') = 'deleted') "
@@ -114,9 +115,7 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6))"
 		" with ordinality as p (contact_id, team_id, stream_id, rule_version, matched_at, evidence, i) "
 		"cross join lateral (select o.lead_id from leadstream.lead o"
-		" where o.contact_id % p.contact_id and o.team_id = p.team_id offset 0) l "
-		"where not exists (select from leadstream.lead_match m"
-		"  where m.lead_id = l.lead_id and m.stream_id = p.stream_id offset 0) "
+		" where o.contact_id % p.contact_id and o.team_id + 0 = p.team_id offset 0) l "
 		"order by p.i "
 		"on conflict (lead_id, stream_id) do nothing"
 	},
@@ -125,7 +124,7 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	[OWNER_FIND_LEAD] = {
 		{ANYELEMENTOID, INT4OID},
 		"select l.lead_id, l.is_manual from leadstream.lead l "
-		"where l.contact_id % $1 and l.team_id = $2"
+		"where l.contact_id % $1 and l.team_id + 0 = $2"
 	},
 
 	[OWNER_MARK_MANUAL] = {
@@ -146,7 +145,7 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	[OWNER_CLEAR_MATCHES] = {
 		{INT8ARRAYOID, INT4OID},
 		"delete from leadstream.lead_match m "
-		"where m.lead_id = any ($1) and m.stream_id = $2 returning m.lead_id"
+		"where m.lead_id = any ($1) and m.stream_id + 0 = $2 returning m.lead_id"
 	},
 
 	/*

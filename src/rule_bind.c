@@ -18,6 +18,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "catalog/pg_collation.h"
@@ -260,6 +262,8 @@ bind_aggregate(BindContext *cxt, const RuleNode *node)
 	if (agg->within || agg->older)
 		cxt->bound->uses_clock = true;
 	agg->result_type = INT8OID;
+	agg->enough = agg->func == RULE_AGG_EXISTS || agg->func == RULE_AGG_COUNT ?
+		0 : PG_INT64_MAX;
 	is_path = agg->func != RULE_AGG_EXISTS && agg->func != RULE_AGG_COUNT;
 	for (uint32 i = 0; i < nkinds; i++)
 		agg->sources = lappend(agg->sources,
@@ -535,6 +539,24 @@ unscale(const RuleNode *node, RuleOp *op)
 	return true;
 }
 
+/*
+ * Remember how far an aggregate has to be counted for this comparison: one
+ * more than the number it is compared with, whatever the operator.
+ */
+static void
+note_enough(BindContext *cxt, const Operand *aggregate, const RuleNode *node,
+			const Operand *other)
+{
+	BoundAggregate *agg = list_nth(cxt->bound->aggregates, aggregate->aggregate);
+	int64		enough = PG_INT64_MAX;
+
+	if (node->kind == RULE_AGGREGATE &&
+		(agg->func == RULE_AGG_EXISTS || agg->func == RULE_AGG_COUNT) &&
+		other->class == CLASS_LITERAL_NUMBER && strlen(other->sql) <= 9)
+		enough = Max((int64) ceil(atof(other->sql)) + 1, 0);
+	agg->enough = Max(agg->enough, enough);
+}
+
 /* Mark an aggregate of a test as made truer by rows. */
 static void
 mark_truer(TestRefs *refs, int aggregate, bool truer)
@@ -559,6 +581,10 @@ bind_comparison(BindContext *cxt, RuleOp op, bool negated, const RuleNode *left_
 	RuleOp		left_op = op;
 	RuleOp		right_op = op;
 
+	if (left->aggregate >= 0)
+		note_enough(cxt, left, left_node, right);
+	if (right->aggregate >= 0)
+		note_enough(cxt, right, right_node, left);
 	if (left->aggregate >= 0 && unscale(left_node, &left_op))
 		mark_truer(&refs, left->aggregate, count_is_truer(left_op, negated, false, right));
 	if (right->aggregate >= 0 && unscale(right_node, &right_op))
@@ -598,7 +624,11 @@ bind_aggregate_test(BindContext *cxt, const RuleNode *node, bool negated)
 			{
 				Operand    *operand = test_operand(cxt, left, &refs);
 				BoundExpr  *expr = bind_test_expr(cxt, op, operand, node, &refs);
+				ListCell   *lc;
 
+				foreach(lc, refs.refs)
+					((BoundAggregate *) list_nth(cxt->bound->aggregates,
+												 lfirst_int(lc)))->enough = PG_INT64_MAX;
 				return make_test(expr, negated, &refs, node);
 			}
 	}
@@ -632,13 +662,19 @@ bind_node(BindContext *cxt, const RuleNode *node, bool negated)
 
 				if (kid->kind == RULE_AGGREGATE && kid->op == RULE_AGG_EXISTS)
 				{
+					BoundAggregate *agg;
+
 					operand = aggregate_operand(cxt, kid, &refs);
+					agg = list_nth(cxt->bound->aggregates, operand->aggregate);
+					agg->enough = Max(agg->enough, 1);
 					mark_truer(&refs, operand->aggregate, !negated);
 					expr = palloc0(sizeof(BoundExpr));
 					expr->sql = psprintf("(%s OPERATOR(pg_catalog.>) 0)", operand->sql);
 					return make_test(expr, negated, &refs, node);
 				}
 				operand = aggregate_operand(cxt, kid, &refs);
+				((BoundAggregate *) list_nth(cxt->bound->aggregates,
+											 operand->aggregate))->enough = PG_INT64_MAX;
 				return make_test(ls_bind_alone(cxt, operand), negated, &refs, node);
 			}
 		case RULE_TEST:

@@ -53,6 +53,8 @@ typedef struct BoundAggregate
 	Oid			value_collation;
 	Oid			result_type;
 	Oid			result_collation;
+	int64		enough;			/* exists, count: beyond this number no test can
+								 * tell the difference; PG_INT64_MAX: never */
 } BoundAggregate;
 
 typedef enum BoundKind

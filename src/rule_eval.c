@@ -52,7 +52,8 @@ struct Judge
 	ContactSource *contacts;
 	Snapshot	snapshot;
 	TimestampTz clock;
-	CommandId	stmt_cid;
+	CommandId	stmt_cid;		/* new rows are of this command or later, */
+	Oid			fresh_relid;	/* in this table */
 	KeyScan    *contact_scan;
 	TupleTableSlot *contact;	/* row of the contact stepped to, or NULL */
 	Datum		key;
@@ -68,7 +69,7 @@ struct Judge
  */
 Judge *
 ls_judge_begin(ContactSource *contacts, Snapshot snapshot, TimestampTz clock,
-			   CommandId stmt_cid)
+			   CommandId stmt_cid, Oid fresh_relid)
 {
 	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext,
 											   "leadstream judge",
@@ -80,6 +81,7 @@ ls_judge_begin(ContactSource *contacts, Snapshot snapshot, TimestampTz clock,
 	judge->snapshot = snapshot;
 	judge->clock = clock;
 	judge->stmt_cid = stmt_cid;
+	judge->fresh_relid = fresh_relid;
 	judge->mcxt = mcxt;
 	judge->contact_mcxt = AllocSetContextCreate(mcxt, "leadstream contact",
 												ALLOCSET_DEFAULT_SIZES);
@@ -379,7 +381,6 @@ compute_aggregate(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 	TimestampTz oldest;
 	bool		has_oldest = oldest_instant(judge->clock, bound->within, &oldest);
 	ExprContext *econtext = judge->econtext;
-	bool		need_fresh = judge->stmt_cid != InvalidCommandId;
 	MemoryContext oldcxt = MemoryContextSwitchTo(judge->contact_mcxt);
 
 	result->known = true;
@@ -388,11 +389,20 @@ compute_aggregate(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 	for (int i = 0; i < agg->nsources; i++)
 	{
 		SourceProgram *source = &agg->sources[i];
-		KeyScan    *scan = judge_scan(judge, source->source);
+		KeyScan    *scan;
 		TupleTableSlot *row;
 		Relation	leaf;
 		ItemPointerData tid;
+		bool		is_last;
 
+		/* does this table hold new rows, which have to be looked for? */
+		bool		need_fresh = judge->stmt_cid != InvalidCommandId &&
+			source->source->relid == judge->fresh_relid;
+
+		if (acc.count >= bound->enough && !need_fresh)
+			continue;
+		scan = judge_scan(judge, source->source);
+		is_last = bound->func == RULE_AGG_LAST && ls_keyscan_is_newest_first(scan);
 		ls_keyscan_start(scan, judge->key, has_oldest ? &oldest : NULL);
 		while ((row = ls_keyscan_next(scan, &leaf, &tid)) != NULL)
 		{
@@ -400,6 +410,10 @@ compute_aggregate(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 
 			CHECK_FOR_INTERRUPTS();
 			ResetExprContext(econtext);
+			/* what comes now is older than the last row */
+			if (is_last && acc.has_row && (result->fresh || !need_fresh) &&
+				row_instant(source->source, row, tz, &at) && at < acc.row_time)
+				break;
 			if (source->source->time_attno != InvalidAttrNumber &&
 				(!row_instant(source->source, row, tz, &at) ||
 				 !ls_row_counts(at, bound->older, bound->within, tz, judge->clock)))
@@ -417,8 +431,8 @@ compute_aggregate(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 			if (need_fresh && !result->fresh)
 				result->fresh = ls_keyscan_row_is_fresh(scan, judge->stmt_cid);
 			accumulate(judge, agg, source, &acc, row, at, leaf, &tid);
-			/* one row is enough to know that there is one */
-			if (bound->func == RULE_AGG_EXISTS && (result->fresh || !need_fresh))
+			/* no test can tell more rows from these */
+			if (acc.count >= bound->enough && (result->fresh || !need_fresh))
 				break;
 		}
 	}

@@ -14,16 +14,17 @@
 
 /*
  * One reading of the database, for any number of contacts and programs: one
- * snapshot, one clock.  stmt_cid is the command whose rows are "the running
- * statement's" (InvalidCommandId: none).  Opens relations by need and keeps
- * them open; everything is given back by ls_judge_end (or by transaction or
- * subtransaction abort through the resource owner).  Make it in, and end it
- * in, the same memory context and resource owner.
+ * snapshot, one clock.  stmt_cid is the command whose rows in the table
+ * fresh_relid are the new ones (InvalidCommandId: none).  Opens relations by
+ * need and keeps them open; everything is given back by ls_judge_end (or by
+ * transaction or subtransaction abort through the resource owner).  Make it
+ * in, and end it in, the same memory context and resource owner.
  */
 typedef struct Judge Judge;
 
 extern Judge *ls_judge_begin(ContactSource *contacts, Snapshot snapshot,
-							 TimestampTz clock, CommandId stmt_cid);
+							 TimestampTz clock, CommandId stmt_cid,
+							 Oid fresh_relid);
 
 /* Step to a contact; false if no such contact is visible. */
 extern bool ls_judge_contact(Judge *judge, Datum key);
@@ -33,7 +34,7 @@ extern const char *ls_judge_account(Judge *judge);
 
 /*
  * Is the rule true of the contact?  *fresh (may be NULL) tells whether a row
- * of the running statement counts now in an activity condition in force;
+ * of the new ones counts now in an activity condition in force;
  * meaningful only when the result is true.
  */
 extern bool ls_judge_program(Judge *judge, RuleProgram *program, bool *fresh);

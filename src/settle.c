@@ -354,7 +354,7 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 
 			if (judge == NULL)
 				judge = ls_judge_begin(set->contacts, snapshot, chunk->clock,
-									   settlement->command);
+									   settlement->command, settlement->root);
 			if (!stepped)
 			{
 				if (!ls_judge_contact(judge, chunk->candidates[start].key))
@@ -382,7 +382,8 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 			{
 				before = snapshot_before(snapshot, settlement->command);
 				judge_before = ls_judge_begin(set->contacts, before,
-											  chunk->clock, InvalidCommandId);
+											  chunk->clock, InvalidCommandId,
+											  InvalidOid);
 			}
 			if (!stepped_before)
 			{

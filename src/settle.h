@@ -50,6 +50,7 @@ typedef struct Settlement
 	int			nrekeyed;
 	Rekeyed    *rekeyed;
 	CommandId	command;		/* the statement's; its rows are the new ones */
+	Oid			root;			/* in this table; InvalidOid: contacts changed */
 	TimestampTz newest;			/* newest time of a row, if ahead of the clock */
 } Settlement;
 

@@ -2,10 +2,10 @@
 #
 # matrix.sh: the tests on every major that Debian has, each in a root of its own.
 #
-#   test/matrix.sh [SUITE...]         Debian suites (bookworm trixie sid)
+#   test/matrix.sh [SUITE...]  Debian suites (bookworm trixie sid)
 #
-#   --tests "SUITE NAME..."           arguments for test/run.sh: not all its tests
-#   --refresh                         make the roots anew
+#   --tests "SUITE NAME..."    arguments for test/run.sh: not all its tests
+#   --refresh                  make the roots anew
 #
 # Needs root, and a mirror in this machine's apt sources.  Prints one line per
 # suite; the exit status is 0 if all tests of all suites passed.
@@ -19,13 +19,13 @@
 # What a failed run keeps lies in the root's /tmp until the next one.
 
 set -euo pipefail
-usage() { sed -n '2,/^$/{/^#/s/^# \{0,1\}//p}; /^# *--tests/,/^$/{/^#/s/^# \{0,1\}//p}' "$0"; exit 2; }
+usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 2; }
 die() { printf 'matrix.sh: %s\n' "$*" >&2; exit 3; }
 
 tests=() refresh=0
 while [ $# -gt 0 ]; do
   case $1 in
-    --tests) [ $# -ge 2 ] || usage; set -f; tests=($2); set +f; shift ;;
+    --tests) [ $# -ge 2 ] || usage; read -ra tests <<<"$2"; shift ;;
     --refresh) refresh=1 ;;
     -*) usage ;;
     *) break ;;

@@ -45,6 +45,7 @@ at_end() {
 
 begun=$SECONDS
 setup_postgres
+# shellcheck disable=SC2119  # what a build needs will do
 setup_packages
 setup_work leadstream-demo
 note "building for $("$pg_config" --version)"

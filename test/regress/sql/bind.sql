@@ -174,4 +174,5 @@ select leadstream.detach('contacts');
 select * from problem('country = ''SE''');
 select * from only_problem('form = ''x''');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade;
+delete from leadstream.stage;
 drop schema bind cascade;

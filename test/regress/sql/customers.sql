@@ -125,4 +125,5 @@ select count(*) from leadstream.streams where problem is null;
 select count(leadstream.drop_stream(stream)) from leadstream.streams;
 select leadstream.drop_team('Sales');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade;
+delete from leadstream.stage;
 drop schema customers cascade;

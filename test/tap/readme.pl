@@ -1,0 +1,490 @@
+# README.md cannot rot: its examples are run and their output compared, its
+# signatures, columns, settings and limits are looked up, and each row of its
+# table of errors is provoked.
+#
+# Fenced blocks of sql are run in the order of the page, in one database.  A
+# plain block right behind one is what psql prints, errors with their SQLSTATE;
+# empty results of functions that return void are left out.  Where there is no
+# such block, there must be no error and no warning.
+
+use strict;
+use warnings;
+
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $readme = slurp_file($ENV{LEADSTREAM_README} || 'README.md');
+
+my $node = PostgreSQL::Test::Cluster->new('readme');
+$node->init;
+$node->append_conf('postgresql.conf', "timezone = 'UTC'");
+$node->start;
+
+# What psql prints, errors in between, or the SQLSTATE of the last complaint.
+sub run_psql
+{
+	my ($database, $sql) = @_;
+	my $output = '';
+	my $result;
+
+	IPC::Run::run [
+		$node->installed_command('psql'), '-Xq',
+		'-v' => 'VERBOSITY=verbose',
+		'-v' => 'SHOW_CONTEXT=never',
+		'-P' => 'pager=off',
+		'-d' => $node->connstr($database)
+	  ],
+	  '<' => \$sql,
+	  '>&' => \$output;
+	$output =~ s/[ \t\r]+$//mg;
+	$output =~ s/^(LOCATION|CONTEXT): .*\n//mg;
+	$output =~ s/^ \w+\n-+\n\n\(1 row\)\n+//mg;
+	$output =~ s/\n{3,}/\n\n/g;
+	$output =~ s/\A\n+|\n+\z//g;
+	return $output;
+}
+
+sub sqlstate
+{
+	my ($output) = @_;
+	my @states = $output =~ /^(?:ERROR|WARNING|NOTICE):  (\w{5})(?::|$)/mg;
+	return $states[-1] || 'none';
+}
+
+sub values_of
+{
+	my ($database, $sql) = @_;
+	return split /\n/, $node->safe_psql($database, $sql);
+}
+
+# The rows of the tables in a section, each a list of cells.
+sub table_rows
+{
+	my ($section) = @_;
+	my ($text) = $readme =~ /^#+ \Q$section\E\n(.*?)(?=^#+ |\z)/ms
+	  or die "no section $section";
+	my @rows;
+
+	while ($text =~ /^\|(.*)\|$/mg)
+	{
+		my $line = $1;
+		next if $line =~ /^-/;
+		my @cells = split /(?<!\\)\|/, $line;
+		s/^\s+|\s+$//g, s/\\\|/|/g foreach @cells;
+		push @rows, \@cells;
+	}
+	return @rows;
+}
+
+sub code_in
+{
+	return $_[0] =~ /`([^`]+)`/g;
+}
+
+
+# --------------------------------------------------------------------------
+# The examples
+# --------------------------------------------------------------------------
+
+$node->safe_psql('postgres', 'create database example');
+$node->safe_psql('postgres', 'create database accounts');
+$node->safe_psql(
+	'accounts', q{
+	create extension leadstream;
+	create table contact (contact_id bigint primary key, account_id integer not null, email text);
+	create table form_submit (form_id bigint generated always as identity primary key,
+		contact_id bigint not null references contact, occurred_at timestamptz not null default now());
+	create index on form_submit (contact_id, occurred_at);
+});
+
+my $nblocks = 0;
+while ($readme =~ /(<!-- [^\n]*-->\n)?^```sql\n(.*?)^```\n(?:```\n(.*?)^```\n)?/msg)
+{
+	my ($mark, $sql, $expected) = ($1, $2, $3);
+	my ($name) = $sql =~ /([^\n]+)/;
+	my $output = run_psql($mark ? 'accounts' : 'example', $sql);
+
+	$nblocks++;
+	if (defined $expected)
+	{
+		chomp $expected;
+		is($output, $expected, "example: $name");
+	}
+	else
+	{
+		unlike($output, qr/^(ERROR|WARNING|NOTICE):/m, "example: $name");
+	}
+}
+cmp_ok($nblocks, '>', 20, 'examples were found');
+
+# Said of the quick start.
+my ($six) = $readme =~ /^Six statements[^\n]*\n+```sql\n(.*?)^```/ms;
+cmp_ok(() = $six =~ /;\n/g, '<=', 6, 'a lead in at most six statements');
+
+# Every rule of the language tour binds, and means the same live and in history.
+my @tour = grep { $_->[0] =~ /^`/ } table_rows('Write rules');
+cmp_ok(scalar @tour, '>', 15, 'the tour was found');
+foreach my $row (@tour)
+{
+	my ($rule) = code_in($row->[0]);
+	is( run_psql('example', "\\t\nselect count(*) from leadstream.verify(\$r\$ $rule \$r\$::leadstream.rule);"),
+		'     0', "rule: $rule");
+}
+
+# The rights recipe is enough, and no more than enough.
+foreach my $case (
+	[ 'app', q{insert into form_submit (contact_id, form) values (2, 'Request a demo')}, '' ],
+	[ 'app', q{select * from leadstream.leads}, '42501' ],
+	[ 'bi', q{select count(*) as leads from leadstream.board}, '' ],
+	[ 'bi', q{select count(*) as streams from leadstream.streams}, '' ],
+	[ 'bi', q{select * from contact}, '42501' ],
+	[ 'bi', q{select leadstream.enable('Pricing heat')}, '42501' ],
+	[ 'sales', q{select leadstream.move(1, 'Won')}, '' ],
+	[ 'sales', q{select leadstream.create_lead(2, 'Nordic Sales') as lead}, '' ],
+	[ 'sales', q{delete from leadstream.lead}, '42501' ],
+	[ 'marketing', q{select leadstream.create_stream('Theirs', 'exists(form_submit)', '{Nordic Sales}') as id}, '' ],
+	[ 'marketing', q{select leadstream.enable('Theirs')}, '' ],
+	[ 'marketing', q{select leadstream.fetch_history('Theirs') as leads}, '' ],
+	[ 'marketing', q{select leadstream.fetch_history('{Theirs}'::text[]) as leads}, '' ],
+	[ 'marketing', q{select count(*) as contacts from leadstream.preview('exists(form_submit)')}, '' ],
+	[ 'marketing', q{select leadstream.alter_stream('Theirs', rule => 'exists(page_visit)')}, '' ],
+	[ 'marketing', q{select leadstream.disable('Theirs')}, '' ],
+	[ 'marketing', q{select leadstream.clear('Theirs') as leads}, '' ],
+	[ 'marketing', q{select leadstream.drop_stream('Theirs')}, '' ],
+	[ 'marketing', q{select leadstream.disable('Demo requests')}, '42501' ],
+	[ 'marketing', q{select leadstream.check_rule('exists(mail_open)')}, '42501' ])
+{
+	my ($role, $sql, $state) = @$case;
+	my $output = run_psql('example', "set role $role;\n$sql;");
+
+	is($output =~ /^(?:ERROR|WARNING):  (\w{5})/m ? $1 : '', $state, "as $role: $sql");
+}
+
+# --------------------------------------------------------------------------
+# The reference
+# --------------------------------------------------------------------------
+
+# Beside those that begin with an underscore.
+my %internal = map { $_ => 1 } qw(
+  capture invalidate note_deleted_lead clear_stream make_history wait_for_writers
+  rule_in rule_out rule_recv rule_send rule_eq rule_ne rule_lt rule_le rule_gt rule_ge
+  rule_cmp rule_hash rule_hash_extended
+  shift as_instant as_number as_boolean as_text is_blank json_has times always
+  clock_timeline period_timeline row_span first_instant
+  count_pieces distinct_pieces sum_pieces avg_pieces min_pieces max_pieces first_pieces last_pieces);
+
+my @in_catalog;
+foreach my $line (
+	values_of(
+		'example', q{
+		select p.proname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ') → '
+			|| replace(pg_get_function_result(p.oid), 'TABLE(', 'table(') || ' ' || p.pronargdefaults
+		from pg_proc p where p.pronamespace = 'leadstream'::regnamespace
+		  and p.proname not like '\_%' order by 2}))
+{
+	my ($name, $signature) = split /\|/, $line, 2;
+	push @in_catalog, $signature unless $internal{$name};
+}
+my @in_readme;
+while ($readme =~ /(?:^|\| )`(\w+\([^`\n]*\) → [^`\n]+)`/mg)
+{
+	my $signature = $1;
+	my $defaults = () = $signature =~ /\[, \w+ [\w.]+(?:\[\])?\]/g;
+
+	$signature =~ s/ \[(, \w+ [\w.]+(?:\[\])?)\]/$1/g;
+	push @in_readme, "$signature $defaults";
+}
+is_deeply([ sort @in_readme ], [ sort @in_catalog ], 'functions and their signatures');
+
+foreach my $section ('Views', 'Tables')
+{
+	my @rows = grep { $_->[0] =~ /^`/ } table_rows($section);
+	my $kind = $section eq 'Views' ? "'v'" : "'r'";
+	my %documented = map {
+		my ($name) = code_in($_->[0]);
+		$name => join(',', code_in($_->[ $section eq 'Views' ? 1 : 2 ]))
+	} @rows;
+	my %found = map { split /\|/ } values_of(
+		'example', qq{
+		select c.relname, string_agg(a.attname, ',' order by a.attnum)
+		from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+		where c.relnamespace = 'leadstream'::regnamespace and c.relkind = $kind group by 1});
+
+	is_deeply(\%documented, \%found, "\L$section\E and their columns");
+}
+
+my %defaults = map { $_->[0] => $_->[1] } grep { $_->[0] =~ /^`/ } table_rows('Settings');
+my %settings = map { split /\|/ } values_of('example', q{do 'begin perform leadstream.clock(); end';
+	select '`' || name || '`', case when reset_val = '' then 'empty' else '`' || reset_val || '`' end
+	from pg_settings where name like 'leadstream.%'});
+is_deeply(\%defaults, \%settings, 'settings and their defaults');
+
+my %limit = map { my $value = $_->[1]; $value =~ s/,//g; $_->[0] => $value =~ /(\d+)/ }
+  grep { $_->[1] =~ /\d/ } table_rows('The type rule');
+foreach my $case (
+	[ 'text of a rule', sub { "f = '" . 'x' x ($_[0] - 6) . "'" }, '54000' ],
+	[ 'nesting of parentheses, `not` and conditions', sub { 'not ' x ($_[0] - 1) . 'f' }, '54001' ],
+	[ 'digits of a number', sub { 'f = ' . '7' x $_[0] }, '54000' ])
+{
+	my ($what, $text, $state) = @$case;
+
+	is(sqlstate(run_psql('example', "select '" . $text->($limit{$what}) =~ s/'/''/gr . "'::leadstream.rule \\g /dev/null")),
+		'none', "limit: $what is allowed");
+	is(sqlstate(run_psql('example', "select '" . $text->($limit{$what} + 1) =~ s/'/''/gr . "'::leadstream.rule \\g /dev/null")),
+		$state, "limit: $what and one more is not");
+}
+is( sqlstate(run_psql('example', "begin; select leadstream.create_team(repeat('x', $limit{'name of a stream or team'}));")),
+	'none', 'limit: name of a team');
+
+# --------------------------------------------------------------------------
+# The errors
+# --------------------------------------------------------------------------
+
+$node->safe_psql('postgres', 'create database errors');
+$node->safe_psql(
+	'errors', q{
+	create extension leadstream;
+	create table contact (contact_id bigint primary key, email text, e_mail text, name text, age integer, data jsonb);
+	create table visit (visit_id bigint primary key, contact_id bigint not null references contact,
+		url text, at timestamptz not null);
+	create index on visit (contact_id, at);
+	create table member (contact_id bigint not null references contact, list text, primary key (contact_id, list));
+	create table spare (spare_id bigint primary key, contact_id bigint references contact, a timestamptz, b timestamptz);
+	create table other (other_id bigint primary key);
+	select leadstream.attach_contacts('contact');
+	select leadstream.attach_activity('visit');
+	select leadstream.attach_activity('member', timeless => true);
+	insert into contact values (1), (2);
+	select leadstream.create_team('one');
+	select leadstream.create_team('idle');
+	select leadstream.create_stream('on', 'exists(visit)', '{one}');
+	select leadstream.create_stream('off', 'true', '{one}');
+	select leadstream.create_stream('teamless', 'true');
+	select leadstream.enable('on');
+	select leadstream.create_lead(1, 'one');
+	create role nobody;
+	create role owner;
+	create role stranger;
+	grant all on all tables in schema leadstream to stranger, owner;
+	grant execute on all functions in schema leadstream to stranger, owner;
+	select leadstream.create_stream('owned', 'exists(visit)', '{one}');
+	update leadstream.stream set owner = 'owner' where stream = 'owned';
+});
+
+my $file = PostgreSQL::Test::Utils::tempdir() . '/rule.bin';
+my $detached = "select leadstream.disable('on'); select leadstream.detach('contact');";
+my $has_icu = $node->safe_psql('errors', q{select exists (select from pg_collation where collprovider = 'i')}) eq 't';
+my $deep = 'not ' x 200 . 'true';
+
+# SQLSTATE and "when" of a row => what is under "from" there => how it happens:
+# SQL, or the text of a rule
+my %provoke = (
+	'01000 warning: no index on (contact, time), or no foreign key to the contacts' => {
+		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'a')},
+			q{alter table spare drop constraint spare_contact_id_fkey; create index on spare (contact_id, a);
+			select leadstream.attach_activity('spare', occurred_at => 'a')} ] },
+	'00000 notice: it is so already' => {
+		enable => q{select leadstream.enable('on')},
+		disable => q{select leadstream.disable('off')},
+		move => q{select leadstream.move(1, 'MQL')} },
+	'09000 a trigger on `leadstream.lead` kept the lead from being written' => {
+		create_lead => q{create function no() returns trigger language plpgsql as 'begin return null; end';
+			create trigger no before insert on leadstream.lead for each row execute function no();
+			select leadstream.create_lead(2, 'one')} },
+	'0A000 a condition on activities inside a `where`; a pattern that is no literal; a pattern on a column with a nondeterministic collation' => {
+		rule => [ 'exists(visit where exists(member))', 'name like email', 'name ~ email' ],
+		$has_icu ? (collation => q{create collation nd (provider = icu, locale = 'und', deterministic = false);
+			alter table contact add note text collate nd;
+			select leadstream.check_rule('note like ''a%''')}) : () },
+	'0A000 `only_rule` reads the contact, other activities or the clock' => {
+		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'contact.name = ''x''')},
+			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'b < now')},
+			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'exists(visit)')} ] },
+	'22004 an argument that must not be null is null' => {
+		all => [ map { "select leadstream.$_" } q{attach_contacts(null)}, q{attach_activity(null)}, q{detach(null)},
+			q{create_stream('x', null)}, q{create_stream(null, 'true')}, q{alter_stream(null)}, q{enable(null)}, q{disable(null)},
+			q{clear(null)}, q{fetch_history(null::text)}, q{fetch_history(array[null])}, q{drop_stream(null)},
+			q{create_team(null)}, q{drop_team(null)}, q{create_lead(null::bigint, 'one')}, q{create_lead(1, null)},
+			q{move(null, 'SQL')}, q{move(1, null)} ] },
+	'22007 an interval, a unit, a period or a literal date that does not read' => {
+		rule => [ q{exists(visit within 'x')}, 'exists(visit within 7 dais)', 'exists(visit where at in this decade)',
+			q{exists(visit where at > '1.5.2024')}, q{exists(visit where at > 'now')}, 'exists(visit within 1.5 months)' ] },
+	'22008 an interval out of range' => { rule => 'exists(visit within 999999999999 years)' },
+	'2201B a regular expression that does not compile' => { rule => q{name ~ '('} },
+	'22023 `within` an interval of zero' => { rule => 'exists(visit within 0 days)' },
+	'22023 an unknown time zone' => {
+		attach_contacts => qq{$detached select leadstream.attach_contacts('contact', zone => 'Middle/Earth')} },
+	'22023 `account` where contacts have none; `occurred_at` together with `timeless`' => {
+		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'a', account => 'spare_id')},
+			q{select leadstream.attach_activity('spare', occurred_at => 'a', timeless => true)} ] },
+	'22025 a `like` pattern that ends with its escape character' => { rule => q{name like 'a\\'} },
+	'22P02 a literal that its column cannot read' => { rule => [ q{age = 'old'}, q{contact_id in ('1', 'x')} ] },
+	'22P02 a key that does not read as the key of the contacts' => {
+		is_match => q{select leadstream.is_match('true', 'x')},
+		create_lead => q{select leadstream.create_lead('x', 'one')} },
+	'22P03 a binary form of an unknown version' => {
+		binary => qq{create temporary table r (r leadstream.rule);
+			\\copy (select '\\x7f'::bytea) to '$file' with (format binary)
+			\\copy r from '$file' with (format binary)
+			} },
+	'23503 no such contact, or not in the current account' => {
+		create_lead => q{select leadstream.create_lead(99, 'one')} },
+	'42501 no EXECUTE on the function, or no rights on a table it writes' => {
+		all => [ map { "set role nobody; select leadstream.$_" } q{attach_contacts('contact')}, q{attach_activity('visit')},
+			q{detach('visit')}, q{create_stream('x', 'true')}, q{alter_stream('off')}, q{enable('off')}, q{disable('on')},
+			q{clear('off')}, q{fetch_history('on')}, q{drop_stream('off')}, q{create_team('x')}, q{drop_team('idle')},
+			q{create_lead(1, 'one')}, q{move(1, 'SQL')} ] },
+	'42501 the caller neither owns the table nor has the rights it takes' => {
+		attach_contacts => qq{$detached set role owner; select leadstream.attach_contacts('contact')},
+		attach_activity => q{set role owner; select leadstream.attach_activity('spare')} },
+	q{42501 the caller is not the stream's owner} => {
+		map { my ($name, $arguments) = /(\w+)(.*)/;
+			($name => "set role stranger; select leadstream.$name$arguments") } q{alter_stream('off')}, q{enable('off')},
+			q{disable('on')}, q{clear('off')}, q{fetch_history('on')}, q{drop_stream('off')}, q{verify('on')} },
+	'42501 the caller may not SELECT a column that the rule names' => {
+		check_rule => q{set role owner; select leadstream.check_rule('name = ''x''')},
+		create_stream => q{set role owner; select leadstream.create_stream('x', 'exists(visit where url = ''/'')')},
+		alter_stream => q{set role owner; select leadstream.alter_stream('owned', rule => 'exists(visit where url = ''/'')')},
+		enable => q{set role owner; select leadstream.enable('owned')},
+		is_match => q{set role owner; select leadstream.is_match('name = ''x''', 1)} },
+	'42601 a syntax error' => { rule => [ 'age >', '(true', '', 'count(visit)', q{name = 'x} ] },
+	'42602 a blank name' => {
+		create_team => q{select leadstream.create_team(' ')},
+		create_stream => q{select leadstream.create_stream('', 'true')},
+		alter_stream => q{select leadstream.alter_stream('off', new_name => ' ')},
+		attach_activity => q{select leadstream.attach_activity('spare', kind => '', occurred_at => 'a')} },
+	'42622 a name that is too long' => {
+		create_team => q{select leadstream.create_team(repeat('x', 201))},
+		create_stream => q{select leadstream.create_stream(repeat('x', 201), 'true')},
+		alter_stream => q{select leadstream.alter_stream('off', new_name => repeat('x', 201))},
+		attach_activity => q{select leadstream.attach_activity('spare', kind => repeat('x', 64), occurred_at => 'a')} },
+	'42702 several columns could be the one: name it' => {
+		attach_contacts => qq{$detached alter table contact rename email to mail; select leadstream.attach_contacts('contact')},
+		attach_activity => [ q{select leadstream.attach_activity('spare')},
+			q{alter table spare add d bigint references contact; select leadstream.attach_activity('spare', occurred_at => 'a')} ] },
+	'42703 an unknown field; a field where a kind is wanted or the other way round' => {
+		rule => [ 'nam is null', 'exists(visit where nam is null)', 'visit is null', 'sum(visit) > 1', 'exists(visit.url)' ] },
+	'42703 an unknown column; no column that points at the contact' => {
+		attach_contacts => qq{$detached select leadstream.attach_contacts('contact', email => 'nam')},
+		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'nam')},
+			q{select leadstream.attach_activity('other')} ] },
+	'42704 no such stream in the account' => {
+		map { ($_ => "select leadstream.$_('none')") }
+		  qw(alter_stream enable disable clear fetch_history drop_stream verify) },
+	'42704 no such team in the account' => {
+		create_stream => q{select leadstream.create_stream('x', 'true', '{none}')},
+		alter_stream => q{select leadstream.alter_stream('off', teams => '{none}')},
+		drop_team => q{select leadstream.drop_team('none')},
+		create_lead => q{select leadstream.create_lead(1, 'none')} },
+	'42704 no such stage' => { move => q{select leadstream.move(1, 'none')} },
+	'42704 the table is not attached' => { detach => q{select leadstream.detach('spare')} },
+	'42704 the type of the key cannot be sorted or hashed' => {
+		attach_contacts => qq{$detached create table odd (odd_id money primary key); select leadstream.attach_contacts('odd')} },
+	'42710 a stream, team or kind of that name exists' => {
+		create_team => q{select leadstream.create_team('one')},
+		create_stream => q{select leadstream.create_stream('on', 'true')},
+		alter_stream => q{select leadstream.alter_stream('off', new_name => 'on')},
+		attach_activity => q{select leadstream.attach_activity('spare', kind => 'visit', occurred_at => 'a')} },
+	'42804 types that cannot be compared; a value where a condition is wanted' => {
+		rule => [ 'age', 'age = true', 'now > today', 'age contains 3', 'age.x = 1', 'sum(visit.at) > 1', 'age and true', 'exists(visit where at > 3)' ] },
+	q{42804 the column is no time, or not of the type of the contacts' key} => {
+		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'spare_id')},
+			q{select leadstream.attach_activity('spare', contact_key => 'b', occurred_at => 'a')} ] },
+	'42809 `within` or `older than` of a kind without times' => {
+		rule => [ 'exists(member within 1 day)', 'exists(member older than 1 day)' ] },
+	'42809 not an ordinary or partitioned table, or one that cannot be attached' => {
+		attach_contacts => [ "create view v as select 1 as id; select leadstream.attach_contacts('v')",
+			"create temporary table t (id bigint primary key); select leadstream.attach_contacts('t')",
+			"create unlogged table u (id bigint primary key); select leadstream.attach_contacts('u')",
+			"create table p (id bigint primary key) partition by list (id); create table q partition of p default;
+			select leadstream.attach_contacts('q')",
+			"create table p (id bigint primary key); create table q () inherits (p); select leadstream.attach_contacts('p')",
+			"create foreign data wrapper w; create server s foreign data wrapper w; create foreign table f (id bigint) server s;
+			select leadstream.attach_contacts('f')",
+			"select leadstream.attach_contacts('pg_class')", "select leadstream.attach_contacts('leadstream.team')" ],
+		attach_activity => [ "create view v as select 1 as id; select leadstream.attach_activity('v')",
+			"select leadstream.attach_activity('contact')" ] },
+	'42939 the kind is called contact or lead' => {
+		attach_activity => [ q{select leadstream.attach_activity('spare', kind => 'contact')},
+			q{select leadstream.attach_activity('spare', kind => 'lead')} ] },
+	'42P01 an unknown kind' => { rule => 'exists(vist)' },
+	'42P01 no such table' => {
+		map { ($_ => "select leadstream.$_('none')") } qw(attach_contacts attach_activity detach) },
+	'42P16 no primary key, one of several columns, or a `key` that is not unique and not null' => {
+		attach_contacts => [ map { "$detached create table c ($_;" }
+			"a int); select leadstream.attach_contacts('c')",
+			"a int, b int, primary key (a, b)); select leadstream.attach_contacts('c')",
+			"a int primary key, b int not null); select leadstream.attach_contacts('c', key => 'b')",
+			"a int primary key, b int unique); select leadstream.attach_contacts('c', key => 'b')" ] },
+	'54000 too long, too many parts, too many digits' => {
+		rule => [ "name = '" . 'x' x 70000 . "'", 'age in (1' . ',1' x 10000 . ')', 'age = ' . '1' x 101 ] },
+	'54001 nested too deeply' => { rule => $deep },
+	'55000 no contacts table is attached' => {
+		map { my ($name, $arguments) = /(\w+)(.*)/;
+			($name => "$detached select leadstream.$name$arguments") } q{create_stream('x', 'true')}, q{attach_activity('spare')},
+			q{check_rule('true')}, q{preview('true')}, q{create_lead(1, 'one')} },
+	'55000 contacts have accounts and `leadstream.account` is empty' => {
+		map { my ($name, $arguments) = /(\w+)(.*)/;
+			($name => "\\c accounts\nbegin; select leadstream.$name$arguments") } q{create_team('x')}, q{create_stream('x', 'true')},
+			q{enable('All forms')}, q{move(1, 'SQL')} },
+	'55000 the stream has no team' => { enable => q{select leadstream.enable('teamless')} },
+	'55000 the last team of an enabled stream is taken away' => {
+		alter_stream => q{select leadstream.alter_stream('on', teams => '{}')} },
+	'55000 the stream is disabled' => { fetch_history => [ q{select leadstream.fetch_history('off')},
+			q{select leadstream.fetch_history('{on,off}'::text[])} ] },
+	'55000 the stream is enabled' => { clear => q{select leadstream.clear('on')},
+		drop_stream => q{select leadstream.drop_stream('on')} },
+	'55000 enabled streams speak of the table' => { detach => [ q{select leadstream.detach('visit')},
+			q{select leadstream.detach('contact')} ] },
+	'55000 contacts are attached already, or the leads kept belong to other contacts' => {
+		attach_contacts => [ q{select leadstream.attach_contacts('other')},
+			qq{$detached select leadstream.attach_contacts('other')} ] },
+	'55000 streams deliver to the team, or it has leads' => {
+		drop_team => [ q{select leadstream.drop_team('one')},
+			q{select leadstream.create_lead(1, 'idle'); select leadstream.drop_team('idle')} ] },
+	'P0002 no such lead in the account' => { move => q{select leadstream.move(99, 'SQL')} });
+
+my $before = run_psql('errors', 'select * from leadstream.streams; select * from leadstream.lead_event');
+foreach my $row (grep { $_->[0] =~ /^\w{5}$/ } table_rows('Errors'))
+{
+	my ($state, $from, $when) = @$row;
+	my $ways = delete $provoke{"$state $when"};
+
+	ok($ways, "error $state: $when") or next;
+	foreach my $name ($from =~ /`/ ? code_in($from) : ())
+	{
+		fail("error $state of $name: $when") unless $ways->{$name};
+	}
+	foreach my $name (sort keys %$ways)
+	{
+		my $way = $ways->{$name};
+
+		foreach my $sql (ref $way ? @$way : $way)
+		{
+			my $statement = $name eq 'rule' ? 'select leadstream.check_rule($r$' . $sql . '$r$)' : $sql;
+			my $shown = length $sql > 100 ? substr($sql, 0, 97) . '...' : $sql;
+
+			$shown =~ s/\s+/ /g;
+			is(sqlstate(run_psql('errors', "begin;\n$statement;\nrollback;")), $state, "$state: $shown");
+		}
+	}
+}
+is_deeply([ keys %provoke ], [], 'no error is missing in the table');
+is(run_psql('errors', 'select * from leadstream.streams; select * from leadstream.lead_event'), $before,
+	'errors change nothing');
+
+# --------------------------------------------------------------------------
+# The way out
+# --------------------------------------------------------------------------
+
+my ($removal) = $readme =~ /`(drop extension leadstream cascade; [^`]+)`/;
+run_psql('example', $removal);
+is( join(',', values_of('example', q{select count(*) from pg_trigger where tgname like 'leadstream%'
+		union all select count(*) from pg_namespace where nspname = 'leadstream'
+		union all select count(*) from contact})),
+	'0,0,2', 'leadstream goes without a trace');
+
+$node->stop;
+done_testing();
