@@ -3,10 +3,11 @@
 #   make && sudo make install     the extension, for the PostgreSQL of pg_config
 #   make installcheck             regress and isolation tests on a running server
 #   make test [TESTS=...]         every test, on a throw-away server (test/run.sh)
+#   make matrix [SUITES=...]      that on each Debian suite's PostgreSQL (test/matrix.sh)
 #   make demo [DATA=folder]       the main job, shown on a throw-away server
 #   make dev                      psql on a throw-away server with this tree
 #
-# test, demo and dev install what is missing (Debian), build a private copy and
+# They install what is missing (Debian; matrix: in roots), build a private copy and
 # touch neither this tree nor PostgreSQL's folders nor any existing cluster.
 
 # The control file is the one place that knows the version.
@@ -43,7 +44,7 @@ PG_CONFIG ?= pg_config
 # The scripts build by themselves, so these goals must work where PostgreSQL is
 # not installed yet: PGXS is left out for them.  (It would also take the DATA
 # of "make demo DATA=..." for a list of files to install.)
-SCRIPTED = test demo dev
+SCRIPTED = test matrix demo dev
 ifneq (,$(filter $(SCRIPTED),$(MAKECMDGOALS)))
 
 ifneq (,$(filter-out $(SCRIPTED),$(MAKECMDGOALS)))
@@ -52,6 +53,8 @@ endif
 
 test:
 	@bash test/run.sh $(if $(DATA),--data '$(DATA)') $(TESTS)
+matrix:
+	@bash test/matrix.sh $(if $(TESTS),--tests '$(TESTS)') $(SUITES)
 demo:
 	@bash test/demo/demo.sh $(if $(DATA),--data '$(DATA)')
 dev:
@@ -92,4 +95,4 @@ $(OBJS) $(OBJS:.o=.bc): $(INCLUDED) src/rule_gram.h
 
 endif
 
-.PHONY: test demo dev
+.PHONY: test matrix demo dev

@@ -8,6 +8,7 @@
 #ifndef LS_BIND_OPERAND_H
 #define LS_BIND_OPERAND_H
 
+#include "compat.h"
 #include "rule_bind.h"
 
 /* How a value takes part in comparisons. */

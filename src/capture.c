@@ -25,6 +25,9 @@
  * A row that no enabled stream speaks of leaves before its columns are looked
  * at.  A row that makes no candidate leaves nothing behind.
  *
+ * One long file, because what is gathered, from which tables and when, is one
+ * state that nothing else should see.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -51,6 +54,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "instant.h"
+#include "key_scan.h"
 #include "settle.h"
 
 PG_FUNCTION_INFO_V1(leadstream_capture);
@@ -355,9 +359,11 @@ typedef struct RowFacts
 static CommandId
 row_command(Relation rel, HeapTuple tuple)
 {
+	CommandId	command;
+
 	if (rel->rd_rel->relam == HEAP_TABLE_AM_OID &&
-		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
-		return HeapTupleHeaderGetCmin(tuple->t_data);
+		ls_row_is_ours(tuple->t_data, &command))
+		return command;
 	return GetCurrentCommandId(false);
 }
 
@@ -535,11 +541,7 @@ describe_activity(StreamSet *set, FiredTable *fired, Relation rel, Oid root)
 	{
 		Relation	attached = table_open(root, AccessShareLock);
 
-		fired->layout = build_attrmap_by_name_if_req(desc, RelationGetDescr(attached)
-#if PG_VERSION_NUM >= 160000
-													 ,false
-#endif
-			);
+		fired->layout = ls_build_attrmap_if_req(desc, RelationGetDescr(attached));
 		if (fired->layout)
 			fired->attached = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(attached)),
 													   &TTSOpsVirtual);

@@ -16,12 +16,14 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "catalog.h"
 
@@ -52,8 +54,9 @@ column_attno(Oid relid, const char *name)
 	return attno > 0 ? attno : InvalidAttrNumber;
 }
 
-ContactSource *
-ls_catalog_contacts(void)
+/* Read the contacts; *broken: the column that is gone, if one is. */
+static ContactSource *
+read_contacts(Oid *contacts, char **broken)
 {
 	Oid			relid = ls_catalog_relid("contact_source");
 	ContactSource *source = NULL;
@@ -91,10 +94,71 @@ ls_catalog_contacts(void)
 			s->key_base = getBaseType(s->key_type);
 			source = s;
 		}
+		else if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(s->relid)))
+		{
+			*contacts = s->relid;
+			*broken = s->key_attno == InvalidAttrNumber ? s->key_name :
+				s->account_name;
+		}
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return source;
+}
+
+ContactSource *
+ls_catalog_contacts(void)
+{
+	Oid			contacts;
+	char	   *broken;
+
+	return read_contacts(&contacts, &broken);
+}
+
+ContactSource *
+ls_catalog_need_contacts(void)
+{
+	Oid			relid;
+	char	   *broken = NULL;
+	ContactSource *contacts = read_contacts(&relid, &broken);
+
+	if (contacts)
+		return contacts;
+	if (broken)
+	{
+		char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+													   get_rel_name(relid));
+
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of contacts table %s is gone", broken, table),
+				 errdetail("It was there when the table was attached; renamed perhaps."),
+				 errhint("Give it its name back, or disable the streams, detach the table and attach it again.")));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no contacts table is attached"),
+			 errhint("Attach it first: select leadstream.attach_contacts('...');")));
+}
+
+char *
+ls_catalog_key_operator(const ContactSource *contacts)
+{
+	TypeCacheEntry *type = lookup_type_cache(contacts->key_base,
+											 TYPECACHE_EQ_OPR);
+	HeapTuple	tuple;
+	Form_pg_operator form;
+	char	   *result;
+
+	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(type->eq_opr));
+	if (!HeapTupleIsValid(tuple))	/* a primary key has one; cannot happen */
+		elog(ERROR, "cache lookup failed for operator %u", type->eq_opr);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = psprintf("operator(%s.%s)",
+					  quote_identifier(get_namespace_name(form->oprnamespace)),
+					  NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 List *

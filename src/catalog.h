@@ -84,6 +84,15 @@ typedef struct ActivitySource
 extern ContactSource *ls_catalog_contacts(void);
 extern List *ls_catalog_activities(void);	/* of ActivitySource * */
 
+/*
+ * The equality operator of keys as SQL, with its schema: a type from elsewhere
+ * has one that the search_path need not find.
+ */
+extern char *ls_catalog_key_operator(const ContactSource *contacts);
+
+/* The same, or error 55000 that says what is missing. */
+extern ContactSource *ls_catalog_need_contacts(void);
+
 /* OID of a table of the schema leadstream; InvalidOid where it is missing. */
 extern Oid	ls_catalog_relid(const char *name);
 

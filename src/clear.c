@@ -143,7 +143,7 @@ Datum
 leadstream_clear_stream(PG_FUNCTION_ARGS)
 {
 	int32		stream_id = PG_GETARG_INT32(0);
-	ContactSource *contacts = ls_catalog_contacts();
+	ContactSource *contacts = ls_catalog_need_contacts();
 	StreamRow  *stream = ls_stream_read(stream_id);
 	MemoryContext oldcontext = CurrentMemoryContext;
 	MemoryContext context;
@@ -159,9 +159,7 @@ leadstream_clear_stream(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("stream %d does not exist", stream_id)));
-	if (contacts == NULL)
-		PG_RETURN_INT64(0);
-
+	ls_stream_check(stream, false);
 	ls_writers_wait(tables_of_stream(contacts, stream_id));
 	at = ls_clock_read();
 	actor = ls_owner_actor();
@@ -176,7 +174,7 @@ leadstream_clear_stream(PG_FUNCTION_ARGS)
 		for (int64 start = 0; start < nleads; start += CLEAR_CHUNK)
 		{
 			int			count = Min(CLEAR_CHUNK, nleads - start);
-			ContactLocker *locker;
+			RowLocker  *locker;
 			Datum	   *ids;
 
 			MemoryContextSwitchTo(context);
@@ -187,7 +185,7 @@ leadstream_clear_stream(PG_FUNCTION_ARGS)
 				ls_contact_lock(locker, leads[start + i].contact);
 				ids[i] = leads[start + i].lead_id;
 			}
-			ls_contact_lock_end(locker);
+			ls_row_lock_end(locker);
 			nremoved += clear_leads(contacts, stream,
 									ls_owner_array(ids, NULL, count, INT8OID),
 									at, actor);

@@ -93,6 +93,24 @@
 	make_range(typcache, lower, upper, empty)
 #endif
 
+/* 16 lets columns be missing in one of the row types; ours may not. */
+#if PG_VERSION_NUM >= 160000
+#define ls_build_attrmap_if_req(indesc, outdesc) \
+	build_attrmap_by_name_if_req(indesc, outdesc, false)
+#else
+#define ls_build_attrmap_if_req(indesc, outdesc) \
+	build_attrmap_by_name_if_req(indesc, outdesc)
+#endif
+
+/* 18 counts index searches for EXPLAIN ANALYZE, if given where. */
+#if PG_VERSION_NUM >= 180000
+#define ls_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define ls_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#endif
+
 /* 17 put the backend's virtual transaction id into one field too. */
 #if PG_VERSION_NUM >= 170000
 #define LS_MY_LXID				(MyProc->vxid.lxid)

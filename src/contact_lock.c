@@ -35,16 +35,21 @@
 #include "contact_lock.h"
 #include "key_scan.h"
 
-/* A leaf of the contacts table that rows were locked in. */
+/* A leaf of the table that rows were locked in. */
 typedef struct LockLeaf
 {
 	Oid			relid;
 	TupleTableSlot *slot;
 } LockLeaf;
 
-struct ContactLocker
+struct RowLocker
 {
-	ContactSource *contacts;
+	Oid			relid;
+	AttrNumber	key_attno;
+	Oid			key_type;
+	LockTupleMode mode;
+	bool		must_look_again;	/* what is not found may be newer than our
+									 * snapshot */
 	MemoryContext context;
 	Snapshot	snapshot;
 	KeyScan    *scan;
@@ -57,46 +62,59 @@ struct ContactLocker
  */
 #define MAX_LOCK_ATTEMPTS	10000
 
-/* Look contacts up as of this moment. */
+/* Look rows up as of this moment. */
 static void
-open_scan(ContactLocker *locker)
+open_scan(RowLocker *locker)
 {
 	MemoryContext oldcontext = MemoryContextSwitchTo(locker->context);
 
-	/* contacts that this very command wrote must be found */
+	/* rows that this very command wrote must be found */
 	CommandCounterIncrement();
 	locker->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	locker->scan = ls_keyscan_open(locker->contacts->relid,
-								   locker->contacts->key_attno,
-								   locker->contacts->key_base,
-								   InvalidAttrNumber,
+	locker->scan = ls_keyscan_open(locker->relid, locker->key_attno,
+								   locker->key_type, InvalidAttrNumber,
 								   locker->snapshot);
 	MemoryContextSwitchTo(oldcontext);
 }
 
 static void
-close_scan(ContactLocker *locker)
+close_scan(RowLocker *locker)
 {
 	ls_keyscan_close(locker->scan);
 	UnregisterSnapshot(locker->snapshot);
 	locker->scan = NULL;
 }
 
-ContactLocker *
+RowLocker *
+ls_row_lock_begin(Oid relid, AttrNumber key_attno, Oid key_type,
+				  LockTupleMode mode)
+{
+	RowLocker  *locker = palloc0(sizeof(RowLocker));
+
+	locker->relid = relid;
+	locker->key_attno = key_attno;
+	locker->key_type = key_type;
+	locker->mode = mode;
+	locker->context = CurrentMemoryContext;
+	LockRelationOid(relid, RowShareLock);
+	open_scan(locker);
+	return locker;
+}
+
+RowLocker *
 ls_contact_lock_begin(ContactSource *contacts)
 {
-	ContactLocker *locker = palloc0(sizeof(ContactLocker));
+	RowLocker  *locker = ls_row_lock_begin(contacts->relid, contacts->key_attno,
+										   contacts->key_base,
+										   LockTupleNoKeyExclusive);
 
-	locker->contacts = contacts;
-	locker->context = CurrentMemoryContext;
-	LockRelationOid(contacts->relid, RowShareLock);
-	open_scan(locker);
+	locker->must_look_again = true;
 	return locker;
 }
 
 /* The slot to lock rows of a leaf with. */
 static TupleTableSlot *
-leaf_slot(ContactLocker *locker, Relation leaf)
+leaf_slot(RowLocker *locker, Relation leaf)
 {
 	LockLeaf   *entry;
 	ListCell   *lc;
@@ -109,7 +127,7 @@ leaf_slot(ContactLocker *locker, Relation leaf)
 			return entry->slot;
 	}
 
-	if (RelationGetRelid(leaf) != locker->contacts->relid)
+	if (RelationGetRelid(leaf) != locker->relid)
 		LockRelationOid(RelationGetRelid(leaf), RowShareLock);
 	oldcontext = MemoryContextSwitchTo(locker->context);
 	entry = palloc(sizeof(LockLeaf));
@@ -121,60 +139,69 @@ leaf_slot(ContactLocker *locker, Relation leaf)
 	return entry->slot;
 }
 
-bool
-ls_contact_lock(ContactLocker *locker, Datum key)
+/* Lock a row; false if it is newer than our snapshot, or gone. */
+static bool
+lock_version(RowLocker *locker, Relation leaf, ItemPointer tid)
 {
-	bool		is_newest = false;	/* was the scan opened for this contact? */
+	TupleTableSlot *slot = leaf_slot(locker, leaf);
+	TM_FailureData failure;
+	TM_Result	result;
+
+	result = table_tuple_lock(leaf, tid, locker->snapshot, slot,
+							  GetCurrentCommandId(false), locker->mode,
+							  LockWaitBlock, 0, &failure);
+	ExecClearTuple(slot);
+	switch (result)
+	{
+		case TM_Ok:
+			return true;
+		case TM_Updated:
+		case TM_Deleted:
+		case TM_SelfModified:
+		case TM_Invisible:
+			return false;
+		default:
+			/* LockWaitBlock leaves nothing else; cannot happen */
+			elog(ERROR, "unexpected result of locking a row: %d", (int) result);
+	}
+	return false;				/* keep compiler quiet */
+}
+
+int
+ls_row_lock(RowLocker *locker, Datum key)
+{
+	bool		is_newest = false;	/* was the scan opened for this key? */
 
 	for (int attempt = 0; attempt < MAX_LOCK_ATTEMPTS; attempt++)
 	{
 		Relation	leaf;
 		ItemPointerData tid;
-		TupleTableSlot *slot;
-		TM_FailureData failure;
-		TM_Result	result;
+		int			nlocked = 0;
+		bool		missed = false;
 
 		CHECK_FOR_INTERRUPTS();
 		ls_keyscan_start(locker->scan, key, NULL);
-		if (ls_keyscan_next(locker->scan, &leaf, &tid) == NULL)
+		while (!missed && ls_keyscan_next(locker->scan, &leaf, &tid) != NULL)
 		{
-			if (is_newest)
-				return false;
+			if (lock_version(locker, leaf, &tid))
+				nlocked++;
+			else
+				missed = true;
 		}
-		else
-		{
-			slot = leaf_slot(locker, leaf);
-			result = table_tuple_lock(leaf, &tid, locker->snapshot, slot,
-									  GetCurrentCommandId(false),
-									  LockTupleNoKeyExclusive, LockWaitBlock,
-									  0, &failure);
-			ExecClearTuple(slot);
-			switch (result)
-			{
-				case TM_Ok:
-					return true;
-				case TM_Updated:
-				case TM_Deleted:
-				case TM_SelfModified:
-				case TM_Invisible:
-					break;		/* newer than our snapshot: look again */
-				default:
-					/* LockWaitBlock leaves nothing else; cannot happen */
-					elog(ERROR, "unexpected result of locking a contact: %d",
-						 (int) result);
-			}
-		}
+		if (!missed &&
+			(nlocked > 0 || is_newest || !locker->must_look_again))
+			return nlocked;
 		close_scan(locker);
 		open_scan(locker);
 		is_newest = true;
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("could not lock a contact that never stops changing")));
+			 errmsg("could not lock a row that never stops changing")));
 }
 
 void
-ls_contact_lock_end(ContactLocker *locker)
+ls_row_lock_end(RowLocker *locker)
 {
 	ListCell   *lc;
 

@@ -8,26 +8,41 @@
 #ifndef LS_CONTACT_LOCK_H
 #define LS_CONTACT_LOCK_H
 
+#include "nodes/lockoptions.h"
+
 #include "catalog.h"
 
-/* A session of locking, for any number of contacts. */
-typedef struct ContactLocker ContactLocker;
+/* A session of locking the rows of keys in one table. */
+typedef struct RowLocker RowLocker;
 
 /*
  * Allocates in the current memory context; begin and end belong into the same
- * resource owner.
+ * resource owner.  key_type is a base type.  Rows are those of this moment.
  */
-extern ContactLocker *ls_contact_lock_begin(ContactSource *contacts);
+extern RowLocker *ls_row_lock_begin(Oid relid, AttrNumber key_attno,
+									Oid key_type, LockTupleMode mode);
 
 /*
- * Lock the newest version of a contact's row until the end of the
- * transaction, waiting for whoever has it.  False: no such contact.  Errors
- * (lock_timeout, deadlock, cancel) are the transaction's.  Callers lock in
- * the order of ls_contact_cmp, or they deadlock with each other.
+ * Lock the newest versions of the rows with a key until the end of the
+ * transaction, waiting for whoever has them; returns their number.  Errors
+ * (lock_timeout, deadlock, cancel) are the transaction's.
  */
-extern bool ls_contact_lock(ContactLocker *locker, Datum key);
+extern int	ls_row_lock(RowLocker *locker, Datum key);
 
-extern void ls_contact_lock_end(ContactLocker *locker);
+extern void ls_row_lock_end(RowLocker *locker);
+
+/*
+ * The same for contacts: their rows are locked FOR NO KEY UPDATE.  Callers
+ * lock in the order of ls_contact_cmp, or they deadlock with each other.
+ */
+extern RowLocker *ls_contact_lock_begin(ContactSource *contacts);
+
+/* False: no such contact. */
+static inline bool
+ls_contact_lock(RowLocker *locker, Datum key)
+{
+	return ls_row_lock(locker, key) > 0;
+}
 
 /* One order of contacts for all: the default btree order of their key. */
 typedef struct ContactOrder

@@ -42,7 +42,7 @@ PG_FUNCTION_INFO_V1(leadstream_create_lead);
 
 /* Find a team of the current account by name. */
 static int32
-find_team(const char *name)
+find_team(const char *name, const char *account)
 {
 	Oid			relid = ls_catalog_relid("team");
 	int32		team_id = 0;
@@ -57,7 +57,7 @@ find_team(const char *name)
 		rel = table_open(relid, AccessShareLock);
 		ScanKeyEntryInitialize(&keys[0], 0, TEAM_ACCOUNT, BTEqualStrategyNumber,
 							   TEXTOID, DEFAULT_COLLATION_OID, F_TEXTEQ,
-							   CStringGetTextDatum(ls_guc_account));
+							   CStringGetTextDatum(account));
 		ScanKeyEntryInitialize(&keys[1], 0, TEAM_NAME, BTEqualStrategyNumber,
 							   TEXTOID, DEFAULT_COLLATION_OID, F_TEXTEQ,
 							   CStringGetTextDatum(name));
@@ -76,14 +76,29 @@ find_team(const char *name)
 	return team_id;
 }
 
-/* Lock the contact; error unless it is there and of the current account. */
-static void
-lock_contact(ContactSource *contacts, Datum key)
+/* The current account; the setting means nothing where there are none. */
+static const char *
+current_account(ContactSource *contacts)
 {
-	ContactLocker *locker = ls_contact_lock_begin(contacts);
+	if (contacts->account_name == NULL)
+		return "";
+	if (*ls_guc_account == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no account is set"),
+				 errdetail("The contacts belong to accounts, and so do streams, teams and leads."),
+				 errhint("Name the account to work in: set leadstream.account = '...';")));
+	return ls_guc_account;
+}
+
+/* Lock the contact; error unless it is there and of the account. */
+static void
+lock_contact(ContactSource *contacts, Datum key, const char *account)
+{
+	RowLocker  *locker = ls_contact_lock_begin(contacts);
 	bool		exists = ls_contact_lock(locker, key);
 
-	ls_contact_lock_end(locker);
+	ls_row_lock_end(locker);
 	if (exists)
 	{
 		Snapshot	snapshot;
@@ -94,7 +109,7 @@ lock_contact(ContactSource *contacts, Datum key)
 		judge = ls_judge_begin(contacts, snapshot, ls_clock_read(),
 							   InvalidCommandId, InvalidOid);
 		exists = ls_judge_contact(judge, key) &&
-			strcmp(ls_judge_account(judge), ls_guc_account) == 0;
+			strcmp(ls_judge_account(judge), account) == 0;
 		ls_judge_end(judge);
 		UnregisterSnapshot(snapshot);
 	}
@@ -110,17 +125,18 @@ lock_contact(ContactSource *contacts, Datum key)
 						OidOutputFunctionCall(output, key)),
 				 errdetail("There is no such \"%s\" in table \"%s\"%s.",
 						   contacts->key_name, get_rel_name(contacts->relid),
-						   *ls_guc_account ? " for the current account" : "")));
+						   *account ? " for the current account" : "")));
 	}
 }
 
 /* Make the lead, in the first stage, and note it. */
 static int64
-make_lead(ContactSource *contacts, Datum key, int32 team_id)
+make_lead(ContactSource *contacts, Datum key, int32 team_id,
+		  const char *account)
 {
 	TimestampTz now = ls_clock_read();
 	Datum		team = Int32GetDatum(team_id);
-	Datum		account = CStringGetTextDatum(ls_guc_account);
+	Datum		first_stage = ls_owner_first_stage(account);
 	Datum		note = CStringGetTextDatum("manual");
 	Datum		values[7];
 	Datum		lead_id;
@@ -129,7 +145,7 @@ make_lead(ContactSource *contacts, Datum key, int32 team_id)
 
 	values[0] = ls_owner_array(&key, NULL, 1, contacts->key_type);
 	values[1] = ls_owner_array(&team, NULL, 1, INT4OID);
-	values[2] = ls_owner_array(&account, NULL, 1, TEXTOID);
+	values[2] = ls_owner_array(&first_stage, NULL, 1, TEXTOID);
 	values[3] = TimestampTzGetDatum(now);
 	values[4] = BoolGetDatum(false);
 	values[5] = BoolGetDatum(true);
@@ -160,6 +176,7 @@ Datum
 leadstream_create_lead(PG_FUNCTION_ARGS)
 {
 	ContactSource *contacts;
+	const char *account;
 	OwnerState	owner;
 	Datum		key;
 	int32		team_id;
@@ -174,16 +191,12 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("team must not be null")));
-	contacts = ls_catalog_contacts();
-	if (contacts == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no contacts table is attached"),
-				 errhint("Call leadstream.attach_contacts first.")));
+	contacts = ls_catalog_need_contacts();
 
-	team_id = find_team(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	account = current_account(contacts);
+	team_id = find_team(text_to_cstring(PG_GETARG_TEXT_PP(1)), account);
 	key = ls_contact_arg(fcinfo, 0, contacts);
-	lock_contact(contacts, key);
+	lock_contact(contacts, key, account);
 
 	if (!ls_owner_begin(&owner))
 		ereport(ERROR,
@@ -206,7 +219,7 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 		}
 	}
 	else
-		lead_id = make_lead(contacts, key, team_id);
+		lead_id = make_lead(contacts, key, team_id, account);
 	ls_owner_end(&owner);
 	PG_RETURN_INT64(lead_id);
 }

@@ -13,24 +13,38 @@
  * clauses only meet what people insert by hand.  Leads are written in the
  * order of (contact, team), which is everybody's order.
  *
+ * The streams and teams of the matches, and the leads that are there already,
+ * are locked as a foreign key locks what it points at, FOR KEY SHARE, but
+ * under a latest snapshot, and what is gone is left out or made anew.  The
+ * lead tables have no such foreign keys: they look with the transaction's
+ * snapshot, and would fail the insert of a REPEATABLE READ transaction over a
+ * lead that another has made since.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "contact_lock.h"
 #include "deliver.h"
+#include "key_scan.h"
 #include "owner_sql.h"
 
 /* Contacts, or rows, that go into one statement. */
 #define DELIVER_CHUNK	5000
+
+/* Attribute numbers of what is locked. */
+#define LEAD_CONTACT	2
+#define TEAM_ID			1
 
 /* One match for one team. */
 typedef struct TeamMatch
@@ -45,7 +59,7 @@ typedef struct PairColumns
 	int			count;
 	Datum	   *keys;
 	Datum	   *teams;
-	Datum	   *accounts;
+	Datum	   *stages;
 	Datum	   *notes;
 } PairColumns;
 
@@ -60,13 +74,112 @@ cmp_team_match(const void *a, const void *b)
 	return l->match < r->match ? -1 : l->match > r->match;
 }
 
+/* Lock rows of leadstream's tables by their ids; returns those that exist. */
+static Bitmapset *
+hold_ids(const char *table, AttrNumber attno, Bitmapset *ids)
+{
+	Oid			relid = ls_catalog_relid(table);
+	Bitmapset  *held = NULL;
+	RowLocker  *locker;
+	int			id = -1;
+
+	if (!OidIsValid(relid))
+		return NULL;
+	locker = ls_row_lock_begin(relid, attno, INT4OID, LockTupleKeyShare);
+	while ((id = bms_next_member(ids, id)) >= 0)
+		if (ls_row_lock(locker, Int32GetDatum(id)) > 0)
+			held = bms_add_member(held, id);
+	ls_row_lock_end(locker);
+	return held;
+}
+
+/* Lock the leads that the contacts of matches have already. */
+static void
+hold_leads(ContactSource *contacts, ContactOrder *order, DeliverMatch *matches,
+		   int nmatches)
+{
+	RowLocker  *locker = ls_row_lock_begin(ls_catalog_relid("lead"),
+										   LEAD_CONTACT, contacts->key_base,
+										   LockTupleKeyShare);
+
+	for (int i = 0; i < nmatches; i++)
+		if (i == 0 ||
+			ls_contact_cmp(order, matches[i - 1].key, matches[i].key) != 0)
+			(void) ls_row_lock(locker, matches[i].key);
+	ls_row_lock_end(locker);
+}
+
+/*
+ * Leave out contacts that the transaction cannot see, in REPEATABLE READ and
+ * above: the foreign key of the lead tables to the contacts looks with its
+ * snapshot.  Where activities have such a key too, their insert has failed
+ * already; else it must not fail over a lead.  Who asked for the leads of the
+ * past is told.
+ */
+static int
+drop_invisible(ContactSource *contacts, ContactOrder *order,
+			   DeliverMatch *matches, int nmatches, bool is_error)
+{
+	Snapshot	snapshot;
+	KeyScan    *scan;
+	int			kept = 0;
+	Datum		last = (Datum) 0;
+	bool		is_visible = false;
+
+	if (!IsolationUsesXactSnapshot())
+		return nmatches;
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	scan = ls_keyscan_open(contacts->relid, contacts->key_attno,
+						   contacts->key_base, InvalidAttrNumber, snapshot);
+	for (int i = 0; i < nmatches; i++)
+	{
+		if (i == 0 || ls_contact_cmp(order, last, matches[i].key) != 0)
+		{
+			last = matches[i].key;
+			ls_keyscan_start(scan, last, NULL);
+			is_visible = ls_keyscan_next(scan, NULL, NULL) != NULL;
+		}
+		if (is_visible)
+			matches[kept++] = matches[i];
+		else if (is_error)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not make leads of contacts that are newer than the transaction"),
+					 errhint("Try again in a new transaction, or in READ COMMITTED.")));
+	}
+	ls_keyscan_close(scan);
+	UnregisterSnapshot(snapshot);
+	return kept;
+}
+
+/* Lock what matches point at; *streams and *teams are those that exist. */
+static void
+hold_targets(DeliverMatch *matches, int nmatches, Bitmapset **streams,
+			 Bitmapset **teams)
+{
+	*streams = NULL;
+	*teams = NULL;
+	for (int i = 0; i < nmatches; i++)
+	{
+		const StreamRow *stream = matches[i].stream;
+
+		if (bms_is_member(stream->stream_id, *streams))
+			continue;
+		*streams = bms_add_member(*streams, stream->stream_id);
+		for (int t = 0; t < stream->nteams; t++)
+			*teams = bms_add_member(*teams, stream->team_ids[t]);
+	}
+	*streams = hold_ids("stream", STREAM_ID, *streams);
+	*teams = hold_ids("team", TEAM_ID, *teams);
+}
+
 /*
  * Spread matches over teams, in the order of (contact, team, stream).
  * Returns the number of rows.
  */
 static int
 spread(ContactOrder *order, DeliverMatch *matches, int nmatches,
-	   TeamMatch **result)
+	   const Bitmapset *streams, const Bitmapset *teams, TeamMatch **result)
 {
 	TeamMatch  *rows;
 	int			nrows = 0;
@@ -79,8 +192,12 @@ spread(ContactOrder *order, DeliverMatch *matches, int nmatches,
 	nrows = 0;
 	for (int i = 0; i < nmatches; i++)
 	{
-		for (int t = 0; t < matches[i].stream->nteams; t++)
+		bool		exists = bms_is_member(matches[i].stream->stream_id, streams);
+
+		for (int t = 0; exists && t < matches[i].stream->nteams; t++)
 		{
+			if (!bms_is_member(matches[i].stream->team_ids[t], teams))
+				continue;
 			rows[nrows].match = &matches[i];
 			rows[nrows++].team_id = matches[i].stream->team_ids[t];
 		}
@@ -94,18 +211,23 @@ spread(ContactOrder *order, DeliverMatch *matches, int nmatches,
 	return nrows;
 }
 
-/* Fold the rows into pairs of a contact and a team, each with its note. */
+/*
+ * Fold the rows into pairs of a contact and a team, each with the stage it
+ * begins in and its note.
+ */
 static void
 fold_pairs(ContactOrder *order, TeamMatch *rows, int nrows, const char *origin,
 		   PairColumns *pairs)
 {
 	StringInfoData note;
+	const char *account = NULL;
+	Datum		stage = (Datum) 0;
 
 	initStringInfo(&note);
 	pairs->count = 0;
 	pairs->keys = palloc(sizeof(Datum) * nrows);
 	pairs->teams = palloc(sizeof(Datum) * nrows);
-	pairs->accounts = palloc(sizeof(Datum) * nrows);
+	pairs->stages = palloc(sizeof(Datum) * nrows);
 	pairs->notes = palloc(sizeof(Datum) * nrows);
 	for (int i = 0; i < nrows; i++)
 	{
@@ -118,8 +240,12 @@ fold_pairs(ContactOrder *order, TeamMatch *rows, int nrows, const char *origin,
 		appendStringInfo(&note, " (%s)", origin);
 		pairs->keys[pairs->count] = rows[i].match->key;
 		pairs->teams[pairs->count] = Int32GetDatum(rows[i].team_id);
-		pairs->accounts[pairs->count] =
-			CStringGetTextDatum(rows[i].match->stream->account);
+		if (account == NULL || strcmp(account, rows[i].match->stream->account) != 0)
+		{
+			account = rows[i].match->stream->account;
+			stage = ls_owner_first_stage(account);
+		}
+		pairs->stages[pairs->count] = stage;
 		pairs->notes[pairs->count++] = CStringGetTextDatum(note.data);
 		resetStringInfo(&note);
 	}
@@ -178,7 +304,7 @@ make_leads(ContactSource *contacts, ContactOrder *order, PairColumns *pairs,
 
 	values[0] = ls_owner_array(pairs->keys, NULL, pairs->count, contacts->key_type);
 	values[1] = ls_owner_array(pairs->teams, NULL, pairs->count, INT4OID);
-	values[2] = ls_owner_array(pairs->accounts, NULL, pairs->count, TEXTOID);
+	values[2] = ls_owner_array(pairs->stages, NULL, pairs->count, TEXTOID);
 	values[3] = TimestampTzGetDatum(created_at);
 	values[4] = BoolGetDatum(skip_deleted);
 	values[5] = BoolGetDatum(false);
@@ -233,14 +359,19 @@ ls_deliver(ContactSource *contacts, DeliverMatch *matches, int nmatches,
 	ContactOrder order;
 	OwnerState	owner;
 	Datum		actor;
+	Bitmapset  *streams;
+	Bitmapset  *teams;
 
-	if (nmatches == 0)
+	if (nmatches == 0 || !OidIsValid(ls_catalog_relid("lead")))
 		return;
 	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream delivery",
 									ALLOCSET_DEFAULT_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
 	ls_contact_order_init(&order, contacts);
 	actor = ls_owner_actor();
+	nmatches = drop_invisible(contacts, &order, matches, nmatches, skip_deleted);
+	hold_targets(matches, nmatches, &streams, &teams);
+	hold_leads(contacts, &order, matches, nmatches);
 
 	if (ls_owner_begin(&owner))
 	{
@@ -252,7 +383,8 @@ ls_deliver(ContactSource *contacts, DeliverMatch *matches, int nmatches,
 			int			nrows;
 
 			nrows = spread(&order, matches + start,
-						   Min(DELIVER_CHUNK, nmatches - start), &rows);
+						   Min(DELIVER_CHUNK, nmatches - start), streams,
+						   teams, &rows);
 			if (nrows == 0)
 				continue;
 			fold_pairs(&order, rows, nrows, origin, &pairs);
@@ -293,7 +425,7 @@ ls_deliver_history(ContactSource *contacts, DeliverMatch *matches,
 
 	while (next < nmatches)
 	{
-		ContactLocker *locker = ls_contact_lock_begin(contacts);
+		RowLocker  *locker = ls_contact_lock_begin(contacts);
 		int64		first = next;
 		int64		kept = next;
 
@@ -311,7 +443,7 @@ ls_deliver_history(ContactSource *contacts, DeliverMatch *matches,
 			} while (next < nmatches &&
 					 ls_contact_cmp(&order, key, matches[next].key) == 0);
 		}
-		ls_contact_lock_end(locker);
+		ls_row_lock_end(locker);
 		ls_deliver(contacts, matches + first, kept - first, created_at,
 				   "history", true, counts);
 	}

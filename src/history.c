@@ -92,13 +92,8 @@ Datum
 leadstream_check_only(PG_FUNCTION_ARGS)
 {
 	ActivitySource source = {0};
-	ContactSource *contacts = ls_catalog_contacts();
+	ContactSource *contacts = ls_catalog_need_contacts();
 
-	if (contacts == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no contacts table is attached"),
-				 errhint("Name it with leadstream.attach_contacts().")));
 	source.relid = PG_GETARG_OID(0);
 	source.kind = "";
 	(void) ls_rule_bind_only(PG_GETARG_RULE_P(1), &source, contacts);
@@ -207,6 +202,9 @@ match_cache(FunctionCallInfo fcinfo, Rule *rule)
 	cache->bound = bind_now(cache->rule);
 	ls_rule_check_rights(cache->bound);
 	cache->program = ls_program_make(cache->bound);
+	/* a contact that is hidden matches nothing, whatever the rule reads */
+	cache->has_rls = check_enable_rls(cache->bound->contacts->relid, InvalidOid,
+									  true) == RLS_ENABLED;
 	foreach(lc, cache->bound->used_columns)
 		if (check_enable_rls(((UsedColumn *) lfirst(lc))->relid, InvalidOid, true) == RLS_ENABLED)
 			cache->has_rls = true;
@@ -221,8 +219,9 @@ is_match_by_query(BoundRule *bound, Datum key, TimestampTz clock)
 {
 	Oid			types[2] = {bound->contacts->key_base, TIMESTAMPTZOID};
 	Datum		values[2] = {key, TimestampTzGetDatum(clock)};
-	char	   *sql = psprintf("select from (%s) h where contact_id = $1 and timeline OPERATOR(pg_catalog.@>) $2",
-							   ls_rule_to_sql(bound, NULL));
+	char	   *sql = psprintf("select from (%s) h where contact_id %s $1 and timeline OPERATOR(pg_catalog.@>) $2",
+							   ls_rule_to_sql(bound, asked_account(bound->contacts)),
+							   ls_catalog_key_operator(bound->contacts));
 	bool		result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -238,6 +237,7 @@ Datum
 leadstream_is_match(PG_FUNCTION_ARGS)
 {
 	MatchCache *cache;
+	const char *account;
 	Datum		key;
 	Judge	   *judge;
 	bool		result = false;
@@ -250,7 +250,9 @@ leadstream_is_match(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(is_match_by_query(cache->bound, key, reading_clock()));
 	judge = ls_judge_begin(cache->bound->contacts, GetActiveSnapshot(), reading_clock(),
 						   InvalidCommandId, InvalidOid);
-	if (ls_judge_contact(judge, key))
+	account = asked_account(cache->bound->contacts);
+	if (ls_judge_contact(judge, key) &&
+		(account == NULL || strcmp(ls_judge_account(judge), account) == 0))
 		result = ls_judge_program(judge, cache->program, NULL);
 	ls_judge_end(judge);
 	PG_RETURN_BOOL(result);
@@ -368,6 +370,7 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("stream %d does not exist", nulls[i] ? 0 : DatumGetInt32(elems[i]))));
+		ls_stream_check(past->row, true);
 		past->bound = bind_now(past->row->rule);
 		pasts = lappend(pasts, past);
 		relids = tables_of(past->bound);

@@ -44,6 +44,7 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
+#include "compat.h"
 #include "key_scan.h"
 
 typedef struct KeyLeaf
@@ -96,6 +97,18 @@ find_equality(Oid opfamily, Oid opcintype, Oid key_type, Oid *subtype)
 		*subtype = opcintype;
 	}
 	return OidIsValid(op) ? get_opcode(op) : InvalidOid;
+}
+
+bool
+ls_keyscan_can_compare(Oid column_type, Oid key_type)
+{
+	TypeCacheEntry *type = lookup_type_cache(getBaseType(column_type),
+											 TYPECACHE_BTREE_OPFAMILY);
+	Oid			subtype;
+
+	return OidIsValid(type->btree_opf) &&
+		OidIsValid(find_equality(type->btree_opf, type->btree_opintype,
+								 key_type, &subtype));
 }
 
 /* May the index be used under our snapshot?  As plancat.c decides it. */
@@ -252,12 +265,8 @@ start_leaf(KeyScan *scan, KeyLeaf *leaf)
 		}
 		if (leaf->index_scan == NULL)
 		{
-			leaf->index_scan = index_beginscan(leaf->rel, leaf->index,
-											   scan->snapshot,
-#if PG_VERSION_NUM >= 180000
-											   NULL,
-#endif
-											   nkeys, 0);
+			leaf->index_scan = ls_index_beginscan(leaf->rel, leaf->index,
+												  scan->snapshot, nkeys);
 			leaf->index_nkeys = nkeys;
 		}
 		index_rescan(leaf->index_scan, keys, nkeys, NULL, 0);
@@ -268,12 +277,32 @@ start_leaf(KeyScan *scan, KeyLeaf *leaf)
 		leaf->table_scan = table_beginscan(leaf->rel, scan->snapshot, 0, NULL);
 }
 
+/* A frozen row that our snapshot would not see if it were not frozen. */
+static bool
+is_too_new(KeyScan *scan, KeyLeaf *leaf)
+{
+	HeapTuple	tuple;
+	CommandId	command = 0;
+
+	if (!TTS_IS_BUFFERTUPLE(leaf->slot))
+		return false;
+	tuple = ((BufferHeapTupleTableSlot *) leaf->slot)->base.tuple;
+	return HeapTupleHeaderXminFrozen(tuple->t_data) &&
+		ls_row_is_ours(tuple->t_data, &command) &&
+		command >= scan->snapshot->curcid;
+}
+
 static bool
 next_in_leaf(KeyScan *scan, KeyLeaf *leaf)
 {
 	if (leaf->index)
-		return index_getnext_slot(leaf->index_scan, BackwardScanDirection,
-								  leaf->slot);
+	{
+		while (index_getnext_slot(leaf->index_scan, BackwardScanDirection,
+								  leaf->slot))
+			if (!is_too_new(scan, leaf))
+				return true;
+		return false;
+	}
 	while (table_scan_getnextslot(leaf->table_scan, ForwardScanDirection,
 								  leaf->slot))
 	{
@@ -281,9 +310,10 @@ next_in_leaf(KeyScan *scan, KeyLeaf *leaf)
 		Datum		value = slot_getattr(leaf->slot, leaf->key_attno, &isnull);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!isnull && DatumGetBool(FunctionCall2Coll(&leaf->key_eq_finfo,
-													  leaf->key_collation,
-													  value, scan->key)))
+		if (!isnull && !is_too_new(scan, leaf) &&
+			DatumGetBool(FunctionCall2Coll(&leaf->key_eq_finfo,
+										   leaf->key_collation,
+										   value, scan->key)))
 			return true;
 	}
 	return false;
@@ -336,13 +366,13 @@ ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid)
 	KeyLeaf    *leaf = &scan->leaves[scan->current];
 	bool		should_free;
 	HeapTuple	tuple;
+	CommandId	command = 0;
 	bool		fresh;
 
 	if (since_cid == InvalidCommandId)
 		return false;
 	tuple = ExecFetchSlotHeapTuple(leaf->slot, false, &should_free);
-	fresh = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)) &&
-		HeapTupleHeaderGetCmin(tuple->t_data) >= since_cid;
+	fresh = ls_row_is_ours(tuple->t_data, &command) && command >= since_cid;
 	if (should_free)
 		heap_freetuple(tuple);
 	return fresh;

@@ -8,12 +8,29 @@
 #ifndef LS_KEY_SCAN_H
 #define LS_KEY_SCAN_H
 
+#include "access/htup_details.h"
+#include "access/xact.h"
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
 typedef struct KeyScan KeyScan;
+
+/*
+ * Did this transaction write the row, and in which command?  COPY FREEZE marks
+ * rows as frozen, which hides both from the usual functions and makes them
+ * visible to every snapshot.
+ */
+static inline bool
+ls_row_is_ours(HeapTupleHeader row, CommandId *command)
+{
+	if (!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row)))
+		return false;
+	*command = HeapTupleHeaderXminFrozen(row) ? HeapTupleHeaderGetRawCommandId(row) :
+		HeapTupleHeaderGetCmin(row);
+	return true;
+}
 
 /*
  * Open a table, and its leaf partitions or children where it has any, to be
@@ -45,6 +62,9 @@ extern TupleTableSlot *ls_keyscan_next(KeyScan *scan, Relation *leaf,
 
 /* Was the row written by this transaction in command since_cid or later? */
 extern bool ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid);
+
+/* Can a column of this type be compared with keys of that (base) type? */
+extern bool ls_keyscan_can_compare(Oid column_type, Oid key_type);
 
 extern void ls_keyscan_close(KeyScan *scan);
 

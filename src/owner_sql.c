@@ -29,20 +29,18 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 #include "compat.h"
 #include "owner_sql.h"
@@ -58,8 +56,16 @@ typedef struct StatementText
 } StatementText;
 
 static const StatementText statements[OWNER_STATEMENTS] = {
+	/* The stage in which an account's leads begin: account. */
+	[OWNER_FIRST_STAGE] = {
+		{TEXTOID},
+		"select coalesce((select s.stage from leadstream.stage s"
+		" where s.account in ($1, '')"
+		" order by s.account <> $1, s.position, s.stage limit 1), 'MQL')"
+	},
+
 	/*
-	 * The leads of pairs of a contact and a team: contacts, teams, accounts,
+	 * The leads of pairs of a contact and a team: contacts, teams, stages,
 	 * created_at, skip those deleted by hand, made by hand?  Returns those
 	 * made, in the order of the pairs.
 	 *
@@ -70,13 +76,9 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		{ANYARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID, BOOLOID},
 		"insert into leadstream.lead "
 		" (contact_id, team_id, stage, is_manual, created_at, stage_changed_at) "
-		"select p.contact_id, p.team_id,"
-		" coalesce((select s.stage from leadstream.stage s"
-		"  where s.account in (p.account, '')"
-		"  order by s.account <> p.account, s.position, s.stage limit 1), 'MQL'),"
-		" $6, $4, $4 "
+		"select p.contact_id, p.team_id, p.stage, $6, $4, $4 "
 		"from rows from (unnest($1), unnest($2), unnest($3))"
-		" with ordinality as p (contact_id, team_id, account, i) "
+		" with ordinality as p (contact_id, team_id, stage, i) "
 		"where not exists (select from leadstream.lead l"
 		"  where l.contact_id % p.contact_id and l.team_id + 0 = p.team_id offset 0)"
 		" and not ($5 and coalesce((select (array_agg(e.what order by e.event_id desc))[1]"
@@ -168,33 +170,31 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	[OWNER_CLEAR_LEADS] = {
 		{INT8ARRAYOID},
 		"delete from leadstream.lead where lead_id = any ($1)"
+	},
+
+	/* Take the matches of a lead with it: lead.  No contacts are needed. */
+	[OWNER_FORGET_MATCHES] = {
+		{INT8OID},
+		"delete from leadstream.lead_match where lead_id = $1"
+	},
+
+	/*
+	 * The event of a lead deleted, unless clear() has written one: lead,
+	 * contact, team, at, actor, stage.
+	 */
+	[OWNER_NOTE_DELETED] = {
+		{INT8OID, ANYELEMENTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID},
+		"insert into leadstream.lead_event "
+		" (lead_id, contact_id, team_id, at, actor, what, old) "
+		"select $1, $2, $3, $4, $5, 'deleted', $6 "
+		"where not exists (select from leadstream.lead_event e"
+		"  where e.contact_id % $2 and e.lead_id = $1 and e.what = 'cleared' offset 0)"
 	}
 };
 
 /* Plans for the key type; they live as long as the backend. */
 static SPIPlanPtr plans[OWNER_STATEMENTS];
 static Oid	plans_key_type = InvalidOid;
-
-/* The equality operator of keys, with its schema. */
-static char *
-key_operator(ContactSource *contacts)
-{
-	TypeCacheEntry *type = lookup_type_cache(contacts->key_base,
-											 TYPECACHE_EQ_OPR);
-	HeapTuple	tuple;
-	Form_pg_operator form;
-	char	   *result;
-
-	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(type->eq_opr));
-	if (!HeapTupleIsValid(tuple))	/* a primary key has one; cannot happen */
-		elog(ERROR, "cache lookup failed for operator %u", type->eq_opr);
-	form = (Form_pg_operator) GETSTRUCT(tuple);
-	result = psprintf("operator(%s.%s)",
-					  quote_identifier(get_namespace_name(form->oprnamespace)),
-					  NameStr(form->oprname));
-	ReleaseSysCache(tuple);
-	return result;
-}
 
 static Oid
 key_array_type(ContactSource *contacts)
@@ -216,11 +216,11 @@ get_plan(OwnerStatement statement, ContactSource *contacts)
 	const StatementText *source = &statements[statement];
 	Oid			argtypes[MAX_OWNER_ARGS];
 	int			nargs;
-	char	   *operator;
+	const char *operator;
 	StringInfoData text;
 	SPIPlanPtr	plan;
 
-	if (plans_key_type != contacts->key_type)
+	if (contacts && plans_key_type != contacts->key_type)
 	{
 		/* an old one may be running further up; it is forgotten, not freed */
 		memset(plans, 0, sizeof(plans));
@@ -235,7 +235,7 @@ get_plan(OwnerStatement statement, ContactSource *contacts)
 			source->argtypes[nargs] == ANYARRAYOID ? key_array_type(contacts) :
 			source->argtypes[nargs];
 
-	operator = key_operator(contacts);
+	operator = contacts ? ls_catalog_key_operator(contacts) : "";
 	initStringInfo(&text);
 	for (const char *c = source->text; *c; c++)
 	{
@@ -326,6 +326,24 @@ ls_owner_run(OwnerStatement statement, ContactSource *contacts,
 		elog(ERROR, "SPI_execute_snapshot failed: %s",
 			 SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+Datum
+ls_owner_first_stage(const char *account)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext oldcontext;
+	Datum		value = CStringGetTextDatum(account);
+	bool		isnull;
+
+	ls_owner_run(OWNER_FIRST_STAGE, NULL, &value, NULL);
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+						  &isnull);
+	oldcontext = MemoryContextSwitchTo(caller);
+	value = datumCopy(value, false, -1);
+	MemoryContextSwitchTo(oldcontext);
+	SPI_freetuptable(SPI_tuptable);
+	return value;
 }
 
 Datum

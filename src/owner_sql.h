@@ -13,6 +13,7 @@
 /* The statements; what they take and return stands beside their text. */
 typedef enum OwnerStatement
 {
+	OWNER_FIRST_STAGE,
 	OWNER_MAKE_LEADS,
 	OWNER_NOTE_CREATED,
 	OWNER_MAKE_MATCHES,
@@ -22,6 +23,8 @@ typedef enum OwnerStatement
 	OWNER_CLEAR_MATCHES,
 	OWNER_NOTE_CLEARED,
 	OWNER_CLEAR_LEADS,
+	OWNER_FORGET_MATCHES,
+	OWNER_NOTE_DELETED,
 	OWNER_STATEMENTS
 } OwnerStatement;
 
@@ -43,10 +46,13 @@ extern void ls_owner_end(OwnerState *state);
 /*
  * Run a statement with everything that is committed in sight, whatever the
  * isolation level.  Returns the number of rows; what came back is in
- * SPI_tuptable.
+ * SPI_tuptable.  contacts may be NULL where no argument is a key.
  */
 extern uint64 ls_owner_run(OwnerStatement statement, ContactSource *contacts,
 						   Datum *values, const char *nulls);
+
+/* The stage in which an account's leads begin, as a text datum. */
+extern Datum ls_owner_first_stage(const char *account);
 
 /* The role that acts, as a text datum: for lead_event.actor. */
 extern Datum ls_owner_actor(void);

@@ -723,10 +723,7 @@ ls_rule_bind(const Rule *rule, ContactSource *contacts, List *activities)
 
 	ls_rule_check_version(rule);
 	if (contacts == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no contacts table is attached"),
-				 errhint("Name it with leadstream.attach_contacts().")));
+		contacts = ls_catalog_need_contacts();
 	cxt.bound = palloc0(sizeof(BoundRule));
 	cxt.bound->contacts = contacts;
 	cxt.activities = activities;

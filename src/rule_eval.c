@@ -16,6 +16,8 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "parser/parse_coerce.h"
+#include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -102,14 +104,30 @@ ls_judge_contact(Judge *judge, Datum key)
 	return judge->contact != NULL;
 }
 
+/*
+ * A value as its cast to text gives it, which history compares with: char(n)
+ * loses its blanks, and booleans are true and false.
+ */
+static char *
+cast_to_text(Datum value, Oid type)
+{
+	Oid			function;
+	bool		is_varlena;
+
+	if (find_coercion_pathway(TEXTOID, getBaseType(type), COERCION_EXPLICIT,
+							  &function) == COERCION_PATH_FUNC &&
+		get_func_nargs(function) == 1)
+		return TextDatumGetCString(OidFunctionCall1(function, value));
+	getTypeOutputInfo(type, &function, &is_varlena);
+	return OidOutputFunctionCall(function, value);
+}
+
 const char *
 ls_judge_account(Judge *judge)
 {
 	MemoryContext oldcxt;
 	Datum		value;
 	bool		isnull;
-	Oid			output;
-	bool		is_varlena;
 	char	   *result;
 
 	if (judge->contacts->account_attno == InvalidAttrNumber)
@@ -118,10 +136,9 @@ ls_judge_account(Judge *judge)
 	if (isnull)
 		return "";
 	oldcxt = MemoryContextSwitchTo(judge->contact_mcxt);
-	getTypeOutputInfo(TupleDescAttr(judge->contact->tts_tupleDescriptor,
-									judge->contacts->account_attno - 1)->atttypid,
-					  &output, &is_varlena);
-	result = OidOutputFunctionCall(output, value);
+	result = cast_to_text(value,
+						  TupleDescAttr(judge->contact->tts_tupleDescriptor,
+										judge->contacts->account_attno - 1)->atttypid);
 	MemoryContextSwitchTo(oldcxt);
 	return result;
 }
@@ -234,10 +251,23 @@ compare_rows(Accumulator *acc, SourceProgram *source, TupleTableSlot *row,
 	return ItemPointerCompare(tid, &acc->row_tid);
 }
 
+/* Hold a value instead of the one held: a contact may have millions of rows. */
+static void
+hold_value(Accumulator *acc, AggregateProgram *agg, Datum value, bool isnull)
+{
+	if (!acc->isnull && !agg->value_byval)
+		pfree(DatumGetPointer(acc->value));
+	acc->isnull = isnull;
+	acc->value = isnull ? (Datum) 0 :
+		datumCopy(value, agg->value_byval, agg->value_len);
+}
+
 static void
 hold_row(Accumulator *acc, SourceProgram *source, TupleTableSlot *row,
 		 TimestampTz at, Relation leaf, ItemPointer tid)
 {
+	bool		had_row = acc->has_row;
+
 	acc->has_row = true;
 	acc->row_time = at;
 	acc->row_tableoid = RelationGetRelid(leaf);
@@ -251,6 +281,8 @@ hold_row(Accumulator *acc, SourceProgram *source, TupleTableSlot *row,
 											  source->key_attnos[i] - 1);
 		Datum		key = slot_getattr(row, source->key_attnos[i], &isnull);
 
+		if (had_row && !att->attbyval)
+			pfree(DatumGetPointer(acc->row_key[i]));
 		acc->row_key[i] = datumCopy(key, att->attbyval, att->attlen);
 	}
 }
@@ -281,9 +313,7 @@ accumulate(Judge *judge, AggregateProgram *agg, SourceProgram *source, Accumulat
 				return;
 		}
 		hold_row(acc, source, row, at, leaf, tid);
-		acc->isnull = isnull;
-		if (!isnull)
-			acc->value = datumCopy(value, agg->value_byval, agg->value_len);
+		hold_value(acc, agg, value, isnull);
 		return;
 	}
 	if (isnull)
@@ -307,8 +337,7 @@ accumulate(Judge *judge, AggregateProgram *agg, SourceProgram *source, Accumulat
 				better = func == RULE_AGG_MIN ? cmp < 0 : cmp > 0;
 			}
 			if (better)
-				acc->value = datumCopy(value, agg->value_byval, agg->value_len);
-			acc->isnull = false;
+				hold_value(acc, agg, value, false);
 			break;
 		case RULE_AGG_COUNT_DISTINCT:
 			if (acc->nvalues == acc->maxvalues)

@@ -296,7 +296,10 @@ operator_access(RuleIndex *index, OpExpr *op)
 			length++;
 		return prefix_access(index, left, p, length, op->inputcollid);
 	}
-	if (!get_op_hash_functions(op->opno, &left_hash, &right_hash))
+	/* arrays and rows have a hash function whether or not their parts do */
+	if (!op_hashjoinable(op->opno, exprType(left)) ||
+		!op_hashjoinable(op->opno, exprType(right)) ||
+		!get_op_hash_functions(op->opno, &left_hash, &right_hash))
 		return NULL;
 	if (IsA(left, Const))
 	{

@@ -36,6 +36,7 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "key_scan.h"
 #include "rule_program.h"
 
 /* ----------
@@ -196,6 +197,14 @@ compile_aggregate(RuleProgram *program, AggregateProgram *agg, BoundAggregate *b
 		Relation	rel = table_open(s->source->relid, AccessShareLock);
 
 		source->source = s->source;
+		/* found out now, it is the rule's error, later it would be the insert's */
+		if (!ls_keyscan_can_compare(TupleDescAttr(RelationGetDescr(rel),
+												  s->source->contact_attno - 1)->atttypid,
+									program->bound->contacts->key_base))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of table \"%s\" cannot be compared with the key of the contacts table",
+							s->source->contact_name, RelationGetRelationName(rel))));
 		if (s->where)
 			source->where = compile(s->where->sql, s->where->is_timeline, true,
 									program->bound, NULL, contacts, rel);

@@ -88,14 +88,18 @@ source_alias(int aggregate, int n)
  * goes by where its rows are stored.
  */
 static char *
-row_order(const ActivitySource *source)
+row_order(SqlContext *cxt, const ActivitySource *source)
 {
 	Relation	rel = table_open(source->relid, AccessShareLock);
 	Bitmapset  *attnos = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	if (source->time_name)
+	/* the order of instants is not that of local times where clocks are put forward */
+	if (source->time_name && source->time_type != TIMESTAMPTZOID)
+		appendStringInfo(&buf, "leadstream.as_instant(a.%s, %s)",
+						 quote_identifier(source->time_name), cxt->zone);
+	else if (source->time_name)
 		appendStringInfo(&buf, "a.%s", quote_identifier(source->time_name));
 	if (attnos)
 	{
@@ -154,7 +158,7 @@ append_source(SqlContext *cxt, StringInfo from, int index, const BoundAggregate 
 	else
 	{
 		const char *order = agg->func == RULE_AGG_FIRST || agg->func == RULE_AGG_LAST ?
-			psprintf(" order by %s", row_order(s->source)) : "";
+			psprintf(" order by %s", row_order(cxt, s->source)) : "";
 
 		appendStringInfo(from, "pg_catalog.array_agg(%s%s) as spans", span, order);
 		if (s->value)

@@ -38,6 +38,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -266,7 +267,7 @@ drop_recorded(Chunk *chunk)
 static void
 lock_contacts(Chunk *chunk)
 {
-	ContactLocker *locker = ls_contact_lock_begin(chunk->settlement->set->contacts);
+	RowLocker  *locker = ls_contact_lock_begin(chunk->settlement->set->contacts);
 	int			end;
 
 	for (int start = 0; start < chunk->count; start = end)
@@ -281,7 +282,30 @@ lock_contacts(Chunk *chunk)
 			for (int i = start; i < end; i++)
 				chunk->verdicts[i] = VERDICT_NO;
 	}
-	ls_contact_lock_end(locker);
+	ls_row_lock_end(locker);
+}
+
+
+/*
+ * Lock what the open candidates' rules read, so that nobody alters it while
+ * they are judged; see ls_streams_lock.
+ */
+static void
+lock_tables(Chunk *chunk)
+{
+	static uint64 settling = 0;
+	StreamSet  *set = chunk->settlement->set;
+	uint64		this_one = ++settling;
+
+	for (int i = 0; i < chunk->count; i++)
+	{
+		CachedStream *stream = &set->streams[chunk->candidates[i].stream];
+
+		if (chunk->verdicts[i] != VERDICT_OPEN || stream->locked_for == this_one)
+			continue;
+		stream->locked_for = this_one;
+		(void) ls_streams_lock(set, stream);
+	}
 }
 
 
@@ -474,18 +498,29 @@ judge_foreign(Chunk *chunk, Snapshot snapshot)
  * -------------------------------------------------------------------------
  */
 
-/* Append a value as JSON: numbers and booleans bare, the rest as a string. */
+/*
+ * Append a value as JSON: integers and booleans bare, times in ISO form and
+ * UTC whatever the session's settings, the rest as a string.
+ */
 static void
 append_json_value(StringInfo json, Datum value, Oid type)
 {
 	Oid			output;
 	bool		is_varlena;
 	char	   *text;
+	char		buffer[MAXDATELEN + 1];
+	const int	utc = 0;
 
 	getTypeOutputInfo(type, &output, &is_varlena);
 	text = OidOutputFunctionCall(output, value);
 	switch (getBaseType(type))
 	{
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			escape_json(json, JsonEncodeDateTime(buffer, value,
+												 getBaseType(type), &utc));
+			break;
 		case INT2OID:
 		case INT4OID:
 		case INT8OID:
@@ -580,6 +615,7 @@ settle_chunk(Chunk *chunk)
 	if (!drop_recorded(chunk) || !has_open(chunk))
 		return;
 	lock_contacts(chunk);
+	lock_tables(chunk);
 
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());

@@ -32,6 +32,9 @@
  * A stream whose rule cannot be bound is broken: it is left out, and a
  * warning says so once for each version of its rule.
  *
+ * One long file, because reading, invalidation and the counts of what is in
+ * use are only right together.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -47,6 +50,8 @@
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/fmgroids.h"
@@ -56,6 +61,7 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/resowner.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "stream_cache.h"
@@ -83,6 +89,8 @@ struct StreamProgram
 	int			uses;			/* by sets */
 	StreamSources *sources;
 	List	   *relids;			/* root tables it reads; NIL: not known */
+	uint64		shape;			/* of them all, when it was bound */
+	uint64		checked;		/* table_messages when that was still so */
 	bool		is_stale;		/* one of them has another shape now */
 	bool		is_broken;
 	RuleProgram *program;		/* NULL: broken from the start */
@@ -411,8 +419,23 @@ read_stream_row(StreamRow *row, HeapTuple tuple, TupleDesc desc)
 	row->account = TextDatumGetCString(heap_getattr(tuple, STREAM_ACCOUNT, desc, &isnull));
 	row->name = TextDatumGetCString(heap_getattr(tuple, STREAM_NAME, desc, &isnull));
 	row->rule = (Rule *) PG_DETOAST_DATUM_COPY(heap_getattr(tuple, STREAM_RULE, desc, &isnull));
+	row->owner = DatumGetObjectId(heap_getattr(tuple, STREAM_OWNER, desc, &isnull));
 	row->is_enabled = DatumGetBool(heap_getattr(tuple, STREAM_IS_ENABLED, desc, &isnull));
 	row->rule_version = DatumGetInt32(heap_getattr(tuple, STREAM_RULE_VERSION, desc, &isnull));
+}
+
+void
+ls_stream_check(const StreamRow *row, bool is_enabled)
+{
+	if (!has_privs_of_role(GetUserId(), row->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of stream \"%s\"", row->name)));
+	if (row->is_enabled != is_enabled)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg(is_enabled ? "stream \"%s\" is disabled" :
+						"stream \"%s\" is enabled", row->name)));
 }
 
 typedef struct StreamTeam
@@ -570,6 +593,7 @@ read_streams(StreamSet *set)
 			continue;
 		stream->kinds = ls_rule_kind_names(stream->row.rule);
 		stream->program = NULL;
+		stream->locked_for = 0;
 		set->nstreams++;
 	}
 	systable_endscan(scan);
@@ -662,6 +686,28 @@ free_set(StreamSet *set)
 	MemoryContextDelete(set->context);
 }
 
+/* Read what is attached, below the current memory context; NULL: nothing. */
+static StreamSources *
+read_sources(void)
+{
+	MemoryContext oldcontext = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(oldcontext, "leadstream sources",
+												  ALLOCSET_SMALL_SIZES);
+	StreamSources *sources;
+
+	MemoryContextSwitchTo(context);
+	sources = palloc0(sizeof(StreamSources));
+	sources->context = context;
+	sources->contacts = ls_catalog_contacts();
+	if (sources->contacts)
+		sources->activities = ls_catalog_activities();
+	MemoryContextSwitchTo(oldcontext);
+	if (sources->contacts)
+		return sources;
+	MemoryContextDelete(context);
+	return NULL;
+}
+
 /*
  * Read everything.  Returns NULL where nothing is attached.  The set is
  * allocated below the current memory context, so that an error leaves no
@@ -672,24 +718,13 @@ read_set(void)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	MemoryContext context;
-	StreamSources *sources;
+	StreamSources *sources = read_sources();
 	StreamSet  *set;
 	ListCell   *lc;
 	int		   *counts;
 
-	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream sources",
-									ALLOCSET_SMALL_SIZES);
-	MemoryContextSwitchTo(context);
-	sources = palloc0(sizeof(StreamSources));
-	sources->context = context;
-	sources->contacts = ls_catalog_contacts();
-	if (sources->contacts == NULL)
-	{
-		MemoryContextSwitchTo(oldcontext);
-		MemoryContextDelete(context);
+	if (sources == NULL)
 		return NULL;
-	}
-	sources->activities = ls_catalog_activities();
 
 	watch_tree(sources->contacts->relid);
 	foreach(lc, sources->activities)
@@ -907,17 +942,45 @@ report_broken(CachedStream *stream, const ErrorData *why)
 
 /* The attached tables whose shape the stream's program depends on. */
 static List *
-tables_read(StreamSet *set, CachedStream *stream)
+tables_read(StreamSources *sources, CachedStream *stream)
 {
-	List	   *relids = list_make1_oid(set->contacts->relid);
+	List	   *relids = list_make1_oid(sources->contacts->relid);
 	ListCell   *lc;
+	ListCell   *ls;
 
 	foreach(lc, stream->kinds)
-		for (int k = 0; k < set->nkinds; k++)
-			if (strcmp(set->kinds[k].source->kind, lfirst(lc)) == 0)
+		foreach(ls, sources->activities)
+			if (strcmp(((ActivitySource *) lfirst(ls))->kind, lfirst(lc)) == 0)
 				relids = list_append_unique_oid(relids,
-												set->kinds[k].source->relid);
+												((ActivitySource *) lfirst(ls))->relid);
 	return relids;
+}
+
+static Oid
+table_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* The shapes of several tables in one. */
+static uint64
+tables_shape(List *relids)
+{
+	uint64		shape = 0;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+		shape = hash_combine64(shape, table_shape(lfirst_oid(lc)));
+	return shape;
 }
 
 /*
@@ -925,7 +988,7 @@ tables_read(StreamSet *set, CachedStream *stream)
  * become wrong since it was written, and the insert that met it must go on.
  */
 static void
-make_program(StreamSet *set, CachedStream *stream)
+make_program(StreamSources *sources, CachedStream *stream)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
@@ -937,20 +1000,36 @@ make_program(StreamSet *set, CachedStream *stream)
 									ALLOCSET_SMALL_SIZES);
 	program = MemoryContextAllocZero(context, sizeof(StreamProgram));
 	program->context = context;
-	program->sources = set->sources;
+	program->sources = sources;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
 		int			nestlevel = NewGUCNestLevel();
+		Oid			userid;
+		int			sec_context;
 
+		/*
+		 * In the name of the owner of the contacts: looking up types and
+		 * operators asks for rights on schemas and functions that whoever
+		 * inserts need not have, and the program outlives his SET ROLE.
+		 * Errors set everything back with the subtransaction.
+		 */
+		GetUserIdAndSecContext(&userid, &sec_context);
+		SetUserIdAndSecContext(table_owner(sources->contacts->relid),
+							   sec_context | SECURITY_LOCAL_USERID_CHANGE |
+							   SECURITY_RESTRICTED_OPERATION);
 		ls_restrict_search_path();
-		program->relids = tables_read(set, stream);
+		program->relids = tables_read(sources, stream);
 		program->program =
-			ls_program_make(ls_rule_bind(stream->row.rule, set->contacts,
-										 set->sources->activities));
+			ls_program_make(ls_rule_bind(stream->row.rule, sources->contacts,
+										 sources->activities));
+		/* its tables are locked now */
+		program->checked = table_messages;
+		program->shape = tables_shape(program->relids);
 		AtEOXact_GUC(true, nestlevel);
+		SetUserIdAndSecContext(userid, sec_context);
 
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(oldcontext);
@@ -977,7 +1056,7 @@ make_program(StreamSet *set, CachedStream *stream)
 										ALLOCSET_SMALL_SIZES);
 		program = MemoryContextAllocZero(context, sizeof(StreamProgram));
 		program->context = context;
-		program->sources = set->sources;
+		program->sources = sources;
 		program->is_broken = true;
 	}
 	MemoryContextSetParent(context, cache_context);
@@ -996,8 +1075,56 @@ RuleProgram *
 ls_streams_program(StreamSet *set, CachedStream *stream)
 {
 	if (stream->program == NULL)
-		make_program(set, stream);
+		make_program(set->sources, stream);
 	return stream->program->is_broken ? NULL : stream->program->program;
+}
+
+/*
+ * Bind a stream's rule again, to tables that have changed since the statement
+ * began.  What it gathered is of use only if contacts are still known by the
+ * same key.
+ */
+static void
+remake_program(StreamSet *set, CachedStream *stream)
+{
+	StreamProgram *old = stream->program;
+	StreamSources *sources = read_sources();
+
+	if (sources == NULL ||
+		sources->contacts->relid != set->contacts->relid ||
+		sources->contacts->key_attno != set->contacts->key_attno ||
+		sources->contacts->key_type != set->contacts->key_type ||
+		sources->contacts->account_attno != set->contacts->account_attno)
+	{
+		if (sources)
+			MemoryContextDelete(sources->context);
+		old->is_broken = old->is_stale = true;
+		return;
+	}
+	stream->program = NULL;
+	make_program(sources, stream);
+	MemoryContextSetParent(sources->context, cache_context);
+	release_program(old);
+}
+
+RuleProgram *
+ls_streams_lock(StreamSet *set, CachedStream *stream)
+{
+	RuleProgram *result = ls_streams_program(set, stream);
+	ListCell   *lc;
+
+	if (result == NULL)
+		return NULL;
+	foreach(lc, stream->program->relids)
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+	if (stream->program->checked == table_messages)
+		return result;
+
+	stream->program->checked = table_messages;
+	if (tables_shape(stream->program->relids) == stream->program->shape)
+		return result;
+	remake_program(set, stream);
+	return ls_streams_program(set, stream);
 }
 
 RuleIndex *

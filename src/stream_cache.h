@@ -21,6 +21,7 @@ typedef struct StreamRow
 	int32		rule_version;
 	char	   *account;
 	char	   *name;
+	Oid			owner;
 	bool		is_enabled;
 	Rule	   *rule;
 	int			nteams;
@@ -35,6 +36,7 @@ typedef struct CachedStream
 	StreamRow	row;
 	List	   *kinds;			/* of char *, the kinds its rule speaks of */
 	StreamProgram *program;		/* NULL until somebody needs it */
+	uint64		locked_for;		/* the settling that last locked its tables */
 } CachedStream;
 
 /* A kind, and the streams whose rules speak of it. */
@@ -81,6 +83,14 @@ extern void ls_streams_unpin(StreamSet *set);
  */
 extern RuleProgram *ls_streams_program(StreamSet *set, CachedStream *stream);
 
+/*
+ * The same, with the tables that it reads locked and as they were when it was
+ * bound; bound again if need be.  To be called before rows are judged: since
+ * the statement began anybody may have altered a table that it holds no lock
+ * on.
+ */
+extern RuleProgram *ls_streams_lock(StreamSet *set, CachedStream *stream);
+
 /* The index over the streams of a kind, made if need be. */
 extern RuleIndex *ls_streams_index(StreamSet *set, CachedKind *kind);
 
@@ -105,6 +115,13 @@ extern void ls_streams_watch(Oid relid, Oid root);
  * memory context; NULL if there is none.
  */
 extern StreamRow *ls_stream_read(int32 stream_id);
+
+/*
+ * Whoever may call clear() or fetch_history() may call what they stand on:
+ * the same errors if he has not the rights of the stream's owner, or it is
+ * not in the state that is needed.
+ */
+extern void ls_stream_check(const StreamRow *row, bool is_enabled);
 
 /* The kinds that a rule speaks of: a list of palloc'd strings, each once. */
 extern List *ls_rule_kind_names(const Rule *rule);

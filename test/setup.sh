@@ -82,8 +82,7 @@ setup_packages() {
   local package missing=() wanted=() dir=/etc/postgresql-common/createcluster.d file="leadstream-$$.conf" rc=0 log
   if [ -n "$pg_config" ]; then return; fi
   command -v dpkg-query >/dev/null || die "no dpkg here; install the tools and set PG_CONFIG"
-  # (libicu-dev: the server's own utils/pg_locale.h wants its headers)
-  for package in make gcc libc6-dev bison flex libicu-dev postgresql-% postgresql-server-dev-% "$@"; do
+  for package in make gcc libc6-dev bison flex postgresql-% postgresql-server-dev-% "$@"; do
     package=${package//%/$major}
     wanted+=("$package")
     [ "$(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")

@@ -7,3 +7,25 @@
 \echo Use "create extension leadstream" to load this file. \quit
 
 set local search_path = pg_catalog, pg_temp;
+
+-- A schema that somebody made before would stay his: he could put tables and
+-- functions of his own beside ours, for us to call.
+do $$
+begin
+	if exists (select from pg_namespace n join pg_roles r on r.oid = n.nspowner
+			   where n.nspname = 'leadstream' and not r.rolsuper
+				 and r.rolname <> current_user)
+	then
+		raise exception 'schema "leadstream" belongs to another role'
+			using errcode = 'insufficient_privilege',
+				  hint = 'Drop it, or give it to a superuser and look at what is in it.';
+	end if;
+	if exists (select from pg_class c where c.relnamespace = 'leadstream'::regnamespace)
+	   or exists (select from pg_proc p where p.pronamespace = 'leadstream'::regnamespace)
+	then
+		raise exception 'schema "leadstream" is not empty'
+			using errcode = 'object_not_in_prerequisite_state',
+				  hint = 'Look at what is in it, and drop it.';
+	end if;
+end
+$$;

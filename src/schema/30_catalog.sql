@@ -4,6 +4,11 @@
 -- code reads these tables by attribute number (src/catalog.h), so columns are
 -- appended to, never moved.  Rows and sequences are part of a dump; there are
 -- no seed rows here, because a restore would meet them again.
+--
+-- Nor foreign keys among these tables: pg_restore --jobs loads them in any
+-- order, and a key would refuse rows that come before those they point at.
+-- The functions keep what they say: drop_stream() takes versions and teams of
+-- the stream along, and a team is locked where a stream is given to it.
 
 create table leadstream.contact_source (
 	singleton		boolean not null default true primary key check (singleton),
@@ -80,7 +85,7 @@ comment on column leadstream.stream.enabled_xid is
 'the transaction that enabled the stream; null while it is disabled';
 
 create table leadstream.stream_version (
-	stream_id		integer not null references leadstream.stream on delete cascade,
+	stream_id		integer not null,
 	rule_version	integer not null,
 	rule			leadstream.rule not null,
 	created_at		timestamptz not null default statement_timestamp(),
@@ -91,8 +96,8 @@ comment on table leadstream.stream_version is
 'every rule that a stream ever had; matches name the version that made them';
 
 create table leadstream.stream_team (
-	stream_id		integer not null references leadstream.stream on delete cascade,
-	team_id			integer not null references leadstream.team,
+	stream_id		integer not null,
+	team_id			integer not null,
 	primary key (stream_id, team_id)
 );
 create index stream_team_team_id_idx on leadstream.stream_team (team_id);

@@ -23,6 +23,15 @@ comment on function leadstream.create_lead("any", text) is
 'puts a contact on the board of a team by hand; returns the lead, the one that is there or a new one';
 revoke execute on function leadstream.create_lead("any", text) from public;
 
+-- "any" says nothing to a driver that sends strings as parameters of no type;
+-- beside a text the server takes them for that.
+create function leadstream.create_lead(contact text, team text) returns bigint
+language c volatile parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_create_lead';
+comment on function leadstream.create_lead(text, text) is
+'puts a contact, its key given as text, on the board of a team by hand; returns the lead, the one that is there or a new one';
+revoke execute on function leadstream.create_lead(text, text) from public;
+
 create function leadstream.clear_stream(stream_id integer) returns bigint
 language c volatile strict parallel unsafe
 as 'MODULE_PATHNAME', 'leadstream_clear_stream';
@@ -36,3 +45,10 @@ as 'MODULE_PATHNAME', 'leadstream_wait_for_writers';
 comment on function leadstream.wait_for_writers(regclass[]) is
 'waits until every other transaction that is writing one of the tables, a partition of it, or the lead tables has ended';
 revoke execute on function leadstream.wait_for_writers(regclass[]) from public;
+
+create function leadstream.forget_matches() returns trigger
+language c volatile parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_forget_matches';
+comment on function leadstream.forget_matches() is
+'takes the matches of a deleted lead with it';
+revoke execute on function leadstream.forget_matches() from public;

@@ -43,7 +43,13 @@ create function leadstream.is_match(rule leadstream.rule, contact "any") returns
 language c stable parallel restricted
 as 'MODULE_PATHNAME', 'leadstream_is_match';
 comment on function leadstream.is_match(leadstream.rule, "any") is
-'is the rule true of this contact now? judged as a live match is; null for a null argument, false for an unknown contact';
+'is the rule true of this contact now? judged as a live match is; null for a null argument, false for a contact that is unknown, hidden from the caller or of another account';
+
+create function leadstream.is_match(rule leadstream.rule, contact text) returns boolean
+language c stable parallel restricted
+as 'MODULE_PATHNAME', 'leadstream_is_match';
+comment on function leadstream.is_match(leadstream.rule, text) is
+'as is_match(rule, "any"), the key given as text or as a parameter of no type';
 
 create function leadstream.timeline(rule leadstream.rule)
 returns table (contact_id text, timeline tstzmultirange)
@@ -67,7 +73,7 @@ declare
 	source	leadstream.contact_source;
 	history constant text := leadstream.rule_sql(rule);
 
-	-- a column of the contact as text, null where none is named
+	-- a column of the contact as text, null where none is named or it is gone
 	column_text text := '';
 	column_name name;
 begin
@@ -75,17 +81,21 @@ begin
 	foreach column_name in array array[source.email_column, source.name_column,
 									   source.company_column] loop
 		column_text := column_text ||
-			case when column_name is null then ', null::text'
-				 else format(', c.%I::text', column_name) end;
+			case when exists (select from pg_attribute a
+							  where a.attrelid = source.contacts and a.attnum > 0
+								and a.attname = column_name and not a.attisdropped)
+				 then format(', c.%I::text', column_name)
+				 else ', null::text' end;
 	end loop;
 	return query execute format(
 		'select h.contact_id::text%s, h.first_at
 		 from (select t.contact_id, leadstream.first_instant(t.timeline, $1) as first_at
 			   from (%s) t offset 0) h
-		 join %s c on c.%I = h.contact_id
+		 join %s c on c.%I %s h.contact_id
 		 where h.first_at is not null
 		 order by h.first_at, h.contact_id',
-		column_text, history, source.contacts, source.key_column)
+		column_text, history, source.contacts, source.key_column,
+		leadstream._key_operator())
 	using leadstream.clock();
 end
 $$;
@@ -107,12 +117,13 @@ begin
 		'select v.contact_id::text, v.live, v.history
 		 from (select c.%1$I as contact_id, leadstream.is_match($1, c.%1$I) as live,
 				coalesce(h.timeline @> $2, false) as history
-			   from %2$s c left join (%3$s) h on h.contact_id = c.%1$I
+			   from %2$s c left join (%3$s) h on h.contact_id %5$s c.%1$I
 			   where %4$s offset 0) v
 		 where v.live <> v.history',
 		source.key_column, source.contacts, history,
 		case when source.account_column is null or own_account = '' then 'true'
-			 else format('c.%I::text = %L', source.account_column, own_account) end)
+			 else format('c.%I::text = %L', source.account_column, own_account) end,
+		leadstream._key_operator())
 	using rule, leadstream.clock();
 end
 $$;

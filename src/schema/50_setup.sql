@@ -344,6 +344,16 @@ begin
 								contacts, key);
 	end if;
 	base := leadstream._base_type(k.atttypid);
+	-- Keys travel in arrays, and unnest() takes composites apart.
+	if exists (select from pg_type t where t.oid = k.atttypid and t.typarray = 0)
+	   or exists (select from pg_type t where t.oid = base and t.typtype = 'c')
+	then
+		raise exception 'column "%" of table % cannot be the key', key, contacts
+			using errcode = 'feature_not_supported',
+				  detail = format('It is of type %s, which is an array or a composite type.',
+								  format_type(k.atttypid, null)),
+				  hint = 'Choose a key of a type such as bigint, uuid or text.';
+	end if;
 	foreach method in array '{btree,hash}'::name[] loop
 		if not leadstream._has_default_opclass(base, method) then
 			raise exception 'column "%" of table % cannot be the key', key, contacts
@@ -356,7 +366,7 @@ begin
 end
 $$;
 comment on function leadstream._check_key(regclass, name) is
-'error unless a column is unique, not null and of a type that can be sorted and hashed';
+'error unless a column is unique, not null and of a scalar type that can be sorted and hashed';
 
 create function leadstream._check_contact_type(activity regclass, contact_column name)
 returns void
@@ -365,6 +375,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
 	integers constant regtype[] := '{smallint,integer,bigint}';
+	texts	constant regtype[] := '{text,varchar}';
 	found_type	regtype;
 	key_type	regtype;
 begin
@@ -374,6 +385,7 @@ begin
 	where a.attrelid = activity and a.attname = contact_column;
 	if found_type <> key_type
 	   and not (found_type = any (integers) and key_type = any (integers))
+	   and not (found_type = any (texts) and key_type = any (texts))
 	then
 		raise exception 'column "%" of table % cannot point at a contact',
 						contact_column, activity
@@ -431,8 +443,13 @@ begin
 	for found_trigger in
 		select t.tgname, t.tgrelid::regclass as part
 		from pg_trigger t
-		where t.tgrelid in (select p.relid from pg_partition_tree(relation) as p
-							union select relation)
+		where (t.tgrelid in (select p.relid from pg_partition_tree(relation) as p
+							 union select relation)
+			   -- a partition detached since keeps its statement triggers
+			   or t.tgargs in (
+				select convert_to('activity', 'UTF8') || '\x00'
+					   || convert_to(a.source_id::text, 'UTF8') || '\x00'
+				from leadstream.activity_source a where a.activity = relation))
 		  and t.tgfoid = 'leadstream.capture()'::regprocedure
 		  and t.tgparentid = 0
 	loop
@@ -441,7 +458,7 @@ begin
 end
 $$;
 comment on function leadstream._drop_triggers(regclass) is
-'takes the capture triggers off a table and its partitions';
+'takes the capture triggers off a table, its partitions and what were its partitions';
 
 ---------------------------------------------------------------------------
 -- attach, detach

@@ -25,11 +25,17 @@ begin
 	left join pg_collation c on c.oid = a.attcollation
 	left join pg_namespace n on n.oid = c.collnamespace;
 
+	-- No foreign keys among leadstream's own tables: a foreign key looks with
+	-- the snapshot of the transaction, so in REPEATABLE READ an insert would
+	-- fail over a stream, a team or a lead that is younger than it, and
+	-- pg_restore --jobs may add one before what it points at is loaded.
+	-- Deliveries lock what they point at by themselves (deliver.c), dropping
+	-- waits for them, and a trigger takes the matches of a lead with it.
 	execute format($ddl$
 		create table leadstream.lead (
 			lead_id			bigint generated always as identity primary key,
 			contact_id		%1$s not null,
-			team_id			integer not null references leadstream.team,
+			team_id			integer not null,
 			stage			text not null,
 			is_manual		boolean not null default false,
 			created_at		timestamptz not null,
@@ -40,8 +46,8 @@ begin
 		);
 		create index lead_team_id_stage_idx on leadstream.lead (team_id, stage);
 		create table leadstream.lead_match (
-			lead_id			bigint not null references leadstream.lead on delete cascade,
-			stream_id		integer not null references leadstream.stream,
+			lead_id			bigint not null,
+			stream_id		integer not null,
 			rule_version	integer not null,
 			matched_at		timestamptz not null,
 			created_at		timestamptz not null,
@@ -50,6 +56,7 @@ begin
 			primary key (lead_id, stream_id)
 		);
 		create index lead_match_stream_id_idx on leadstream.lead_match (stream_id);
+
 		create table leadstream.lead_event (
 			event_id		bigint generated always as identity primary key,
 			lead_id			bigint not null,
@@ -145,58 +152,26 @@ $$;
 comment on function leadstream._key_operator() is
 'the operator that compares contact_id with the key of the contacts';
 
--- The function belongs to the role that owns the lead tables and runs with
--- its rights: whoever may delete a lead need not be able to write events.
--- clear() appends an event of its own, by which its deletions are known.  The
--- contacts are found through the foreign key, because they may be renamed.
+create function leadstream.note_deleted_lead() returns trigger
+language c volatile parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_note_deleted';
+comment on function leadstream.note_deleted_lead() is
+'trigger: appends the event of a lead deleted by hand';
+revoke execute on function leadstream.note_deleted_lead() from public;
+
 create function leadstream._create_lead_trigger() returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-	execute format($ddl$
-		create or replace function leadstream.note_deleted_lead() returns trigger
-		language plpgsql volatile security definer
-		set search_path = pg_catalog, pg_temp
-		as %L;
-		comment on function leadstream.note_deleted_lead() is
-		'trigger: appends the event of a lead deleted by hand';
-		revoke execute on function leadstream.note_deleted_lead() from public;
-		create or replace trigger note_deleted after delete on leadstream.lead
-			for each row execute function leadstream.note_deleted_lead();
-		comment on trigger note_deleted on leadstream.lead is
-		'appends the event of a lead deleted by hand'
-		$ddl$, format($body$
-declare
-	is_cleared boolean := exists (
-		select from leadstream.lead_event e
-		where e.contact_id %1$s old.contact_id and e.lead_id = old.lead_id
-		  and e.what = 'cleared');
-	contact_query text;
-	has_contact boolean := true;
-begin
-	if is_cleared then
-		return null;
-	end if;
-	select format('select exists (select from %%s c WHERE c.%%I %1$s $1)',
-				  f.confrelid::regclass, k.attname)
-	into contact_query
-	from pg_constraint f
-	join pg_attribute a on a.attrelid = f.conrelid and f.conkey = array[a.attnum]
-	join pg_attribute k on k.attrelid = f.confrelid and k.attnum = f.confkey[1]
-	where f.conrelid = tg_relid and f.contype = 'f' and a.attname = 'contact_id';
-	if found then
-		execute contact_query into has_contact using old.contact_id;
-	end if;
-	-- The events of a contact that is erased go with it.
-	if has_contact then
-		insert into leadstream.lead_event (lead_id, contact_id, team_id, at, actor, what, old)
-		values (old.lead_id, old.contact_id, old.team_id, leadstream.clock(),
-				leadstream._actor(), 'deleted', old.stage);
-	end if;
-	return null;
-end
-$body$, leadstream._key_operator()));
+	create or replace trigger forget_matches after delete on leadstream.lead
+		for each row execute function leadstream.forget_matches();
+	comment on trigger forget_matches on leadstream.lead is
+	'takes the matches of a deleted lead with it';
+	create or replace trigger note_deleted after delete on leadstream.lead
+		for each row execute function leadstream.note_deleted_lead();
+	comment on trigger note_deleted on leadstream.lead is
+	'appends the event of a lead deleted by hand';
 end
 $$;
 comment on function leadstream._create_lead_trigger() is

@@ -90,7 +90,7 @@ comment on function leadstream._stream(text, boolean) is
 'the stream of a name, locked where it is going to change; error unless it exists and the caller has the rights of its owner';
 
 create function leadstream._team_ids(teams text[]) returns integer[]
-language plpgsql stable
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -102,7 +102,8 @@ begin
 	foreach team_name in array teams loop
 		perform leadstream._not_null('teams', team_name is null);
 		select t.team_id into found_id from leadstream.team t
-		where t.account = own_account and t.team = team_name;
+		where t.account = own_account and t.team = team_name
+		for key share;
 		if not found then
 			raise exception 'team "%" does not exist', team_name
 				using errcode = 'undefined_object',
@@ -117,7 +118,7 @@ begin
 end
 $$;
 comment on function leadstream._team_ids(text[]) is
-'the ids of teams by name; error 42704 for one that does not exist';
+'the ids of teams by name, locked against drop_team(); error 42704 for one that does not exist';
 
 create function leadstream._set_teams(stream_id integer, team_ids integer[]) returns void
 language sql volatile
@@ -298,6 +299,38 @@ $$;
 comment on function leadstream._raise_enabled(text) is
 'error 55000';
 
+-- A statement in flight may be about to make a match of the stream, which must
+-- not find it gone: that would be an error to somebody who only inserts.
+create function leadstream._await_writers(s leadstream.stream) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	relations constant regclass[] := array(
+		select q.contacts from leadstream.contact_source q
+		join pg_class c on c.oid = q.contacts
+		union
+		select a.activity from leadstream.activity_source a
+		join pg_class c on c.oid = a.activity
+		where exists (
+			select from leadstream.stream_version v
+			where v.stream_id = s.stream_id
+			  and a.kind = any (leadstream.rule_kinds(v.rule))));
+	relation regclass;
+begin
+	if s.changed <> pg_current_xact_id() then
+		perform leadstream.wait_for_writers(relations);
+		return;
+	end if;
+	-- Others do not know yet that it is disabled, and new ones would come.
+	foreach relation in array relations loop
+		execute format('lock table %s in share mode', relation);
+	end loop;
+end
+$$;
+comment on function leadstream._await_writers(leadstream.stream) is
+'waits for those who may still make matches of a disabled stream; where this transaction has disabled it, holds up writers of its tables until the end';
+
 create function leadstream.clear(name text) returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -312,6 +345,7 @@ begin
 	if to_regclass('leadstream.lead_match') is null then
 		return 0;
 	end if;
+	perform leadstream._await_writers(s);
 	return leadstream.clear_stream(s.stream_id);
 end
 $$;
@@ -367,35 +401,6 @@ comment on function leadstream.fetch_history(text) is
 'A contact that has the lead is left as it is, so a second call adds none; a lead deleted by hand is not brought back. '
 'Waits for transactions that are writing activities or contacts.';
 
--- A statement in flight may be about to make a match of the stream, which must
--- not find it gone: that would be an error to somebody who only inserts.
-create function leadstream._await_writers(s leadstream.stream) returns void
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-	relations constant regclass[] := array(
-		select q.contacts from leadstream.contact_source q
-		join pg_class c on c.oid = q.contacts
-		union
-		select a.activity from leadstream.activity_source a
-		join pg_class c on c.oid = a.activity
-		where a.kind = any (leadstream.rule_kinds(s.rule)));
-	relation regclass;
-begin
-	if s.changed <> pg_current_xact_id() then
-		perform leadstream.wait_for_writers(relations);
-		return;
-	end if;
-	-- Others do not know yet that it is disabled, and new ones would come.
-	foreach relation in array relations loop
-		execute format('lock table %s in share mode', relation);
-	end loop;
-end
-$$;
-comment on function leadstream._await_writers(leadstream.stream) is
-'waits for those who may still make matches of a disabled stream; where this transaction has disabled it, holds up writers of its tables until the end';
-
 create function leadstream.drop_stream(name text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -411,6 +416,8 @@ begin
 		perform leadstream._await_writers(s);
 		delete from leadstream.lead_match m where m.stream_id = s.stream_id;
 	end if;
+	delete from leadstream.stream_version v where v.stream_id = s.stream_id;
+	delete from leadstream.stream_team t where t.stream_id = s.stream_id;
 	delete from leadstream.stream o where o.stream_id = s.stream_id;
 end
 $$;

@@ -24,6 +24,35 @@ $$;
 comment on function leadstream.create_team(text) is
 'creates a sales team with an empty board; returns its id';
 
+-- A statement in flight may be about to make a lead for a team that streams
+-- delivered to when it began.
+create function leadstream._await_all_writers() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	relations constant regclass[] := array(
+		select q.contacts from leadstream.contact_source q
+		join pg_class c on c.oid = q.contacts
+		union
+		select a.activity from leadstream.activity_source a
+		join pg_class c on c.oid = a.activity);
+	relation regclass;
+begin
+	if not exists (select from leadstream.stream s
+				   where s.changed = pg_current_xact_id_if_assigned()) then
+		perform leadstream.wait_for_writers(relations);
+		return;
+	end if;
+	-- Others do not know yet what this transaction has changed.
+	foreach relation in array relations loop
+		execute format('lock table %s in share mode', relation);
+	end loop;
+end
+$$;
+comment on function leadstream._await_all_writers() is
+'waits for those who may still make leads as streams were before; where this transaction has changed a stream, holds up writers until the end';
+
 create function leadstream.drop_team(name text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -35,6 +64,8 @@ declare
 begin
 	perform leadstream._not_null('name', name is null);
 	id := (leadstream._team_ids(array[name]))[1];
+	-- Waits for those who are giving a stream to it.
+	perform from leadstream.team t where t.team_id = id for update;
 	select string_agg(format('"%s"', s.stream), ', ' order by s.stream) into streams
 	from leadstream.stream_team t join leadstream.stream s using (stream_id)
 	where t.team_id = id;
@@ -45,6 +76,7 @@ begin
 				  hint = 'Give them other teams: select leadstream.alter_stream(''…'', teams => ''{…}'');';
 	end if;
 	if to_regclass('leadstream.lead') is not null then
+		perform leadstream._await_all_writers();
 		select count(*) into leads from leadstream.lead l where l.team_id = id;
 	end if;
 	if leads > 0 then

@@ -42,7 +42,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 	select case
 		when name in ('and', 'or', 'not', 'in', 'is', 'between', 'where', 'within',
-					  'older', 'distinct', 'true', 'false', 'null', 'now', 'today')
+					  'older', 'than', 'distinct', 'true', 'false', 'null', 'now', 'today')
 		then '"' || name || '"'
 		else quote_ident(name)
 	end

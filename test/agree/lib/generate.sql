@@ -273,7 +273,13 @@ begin
 	elsif k < 40 then
 		return nv.a_comparison(nv.pick('{<,<=,>,>=}'), l, nv.right_text(l, scope));
 	elsif k < 52 then
-		return nv.a_test('in', l, nv.some_of(v), neg);
+		b := nv.some_of(v);
+		if nv.p(15) then
+			b := b || nv.right_text(l, scope);
+		elsif nv.p(5) then
+			b := b || nv.num('5');
+		end if;
+		return nv.a_test('in', l, b, neg);
 	elsif k < 57 then
 		return nv.a_test('between', l, jsonb_build_array(nv.str(least(w, 'a')), nv.str(greatest(w, nv.pick(v)))), neg);
 	elsif k < 69 then
@@ -296,18 +302,20 @@ begin
 	elsif k < 92 then
 		return nv.a_test(nv.pick('{contains any,contains all}'), l,
 			jsonb_build_array(nv.str(nv.random_case(left(w, 1))), nv.str(nv.random_case(right(w, 1)))), neg);
-	elsif k < 97 then
+	elsif k < 96 then
 		return nv.a_test(nv.pick('{is null,is empty,is empty}'), l, '[]', nv.p(50));
-	else
-		return nv.odd_test(l, scope);
 	end if;
+	return nv.odd_test(l, scope);
 end $$;
 
 -- A text or json against a number, a boolean or an instant.
 create function nv.odd_test(l jsonb, scope text) returns jsonb
 language plpgsql as $$
 begin
-	case nv.r(5)
+	case nv.r(8)
+		when 5 then return nv.a_comparison(nv.a_cmp(), l, nv.a_field(case when nv.p(50) then scope else 'contact' end, 'num'));
+		when 6 then return nv.a_comparison(nv.pick('{=,<>}'), l, nv.a_field(case when nv.p(50) then scope else 'contact' end, 'bool'));
+		when 7 then return nv.a_comparison(nv.pick('{<,<=,>,>=}'), l, nv.a_field(case when nv.p(50) then scope else 'contact' end, 'inst'));
 		when 0, 1 then return nv.a_comparison(nv.a_cmp(), l, nv.num(nv.pick('{5,7,-3,100,2,3}')));
 		when 2 then return nv.a_test(nv.pick('{=,<>}'), l, jsonb_build_array(jsonb_build_object('t', 'bool', 'v', nv.p(50))));
 		when 3 then return nv.a_comparison(nv.pick('{<,<=,>,>=}'), l, nv.a_clock());

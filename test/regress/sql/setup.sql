@@ -26,8 +26,7 @@ begin
 	from (select distinct activity from leadstream.activity_source) as a;
 	perform leadstream.detach(contacts) from leadstream.contact_source;
 	drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade;
-	drop function leadstream.note_deleted_lead();
-	truncate leadstream.stream, leadstream.team, leadstream.stage cascade;
+	truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 end
 $$;
 

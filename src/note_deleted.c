@@ -1,0 +1,100 @@
+/*-------------------------------------------------------------------------
+ *
+ * note_deleted.c
+ *	  The trigger on leadstream.lead that notes leads deleted by hand.
+ *
+ * fetch_history does not bring such leads back, so the note must be written
+ * whoever deletes, and only then: clear() has written an event of its own, and
+ * the events of a contact that is erased go with it.  Both are looked up as
+ * foreign keys look: without the rights of anybody, and past row security, or
+ * a contact could not be erased where the owner of the leads may not see it.
+ * The contacts are found through the foreign key, for they may be detached.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "key_scan.h"
+#include "owner_sql.h"
+
+PG_FUNCTION_INFO_V1(leadstream_note_deleted);
+
+/* Attribute numbers of leadstream.lead. */
+#define LEAD_ID			1
+#define LEAD_CONTACT	2
+#define LEAD_TEAM		3
+#define LEAD_STAGE		4
+
+/* Is the contact still there?  Also true where no foreign key says so. */
+static bool
+contact_exists(Relation lead, Datum key)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetFKeyList(lead))
+	{
+		ForeignKeyCacheInfo *fkey = lfirst_node(ForeignKeyCacheInfo, lc);
+		Snapshot	snapshot;
+		KeyScan    *scan;
+		bool		found;
+
+		if (fkey->nkeys != 1 || fkey->conkey[0] != LEAD_CONTACT)
+			continue;
+		CommandCounterIncrement();
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		scan = ls_keyscan_open(fkey->confrelid, fkey->confkey[0],
+							   getBaseType(get_atttype(fkey->confrelid, fkey->confkey[0])),
+							   InvalidAttrNumber, snapshot);
+		ls_keyscan_start(scan, key, NULL);
+		found = ls_keyscan_next(scan, NULL, NULL) != NULL;
+		ls_keyscan_close(scan);
+		UnregisterSnapshot(snapshot);
+		return found;
+	}
+	return true;
+}
+
+Datum
+leadstream_note_deleted(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	ContactSource keys = {0};
+	OwnerState	owner;
+	TupleDesc	desc;
+	Datum		values[6];
+	bool		isnull;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ||
+		RelationGetRelid(trigger->tg_relation) != ls_catalog_relid("lead"))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("note_deleted_lead must be fired after each row deleted from leadstream.lead")));
+
+	desc = RelationGetDescr(trigger->tg_relation);
+	values[0] = heap_getattr(trigger->tg_trigtuple, LEAD_ID, desc, &isnull);
+	values[1] = heap_getattr(trigger->tg_trigtuple, LEAD_CONTACT, desc, &isnull);
+	values[2] = heap_getattr(trigger->tg_trigtuple, LEAD_TEAM, desc, &isnull);
+	values[3] = TimestampTzGetDatum(ls_clock_read());
+	values[4] = ls_owner_actor();
+	values[5] = heap_getattr(trigger->tg_trigtuple, LEAD_STAGE, desc, &isnull);
+	if (contact_exists(trigger->tg_relation, values[1]) && ls_owner_begin(&owner))
+	{
+		keys.key_type = TupleDescAttr(desc, LEAD_CONTACT - 1)->atttypid;
+		keys.key_base = getBaseType(keys.key_type);
+		ls_owner_run(OWNER_NOTE_DELETED, &keys, values, NULL);
+		ls_owner_end(&owner);
+	}
+	return PointerGetDatum(NULL);
+}
