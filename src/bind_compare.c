@@ -421,7 +421,7 @@ ls_bind_own_operator(Oid type, RuleOp op, const Operand *operand, bool *foreign)
 
 /* Two values of one type, or a value and a literal its type reads. */
 static BoundExpr *
-compare_own(RuleOp op, Operand *left, Operand *right)
+compare_own(BindContext *cxt, RuleOp op, Operand *left, Operand *right)
 {
 	Oid			type = left->type;
 	const char *right_sql = right->sql;
@@ -430,7 +430,7 @@ compare_own(RuleOp op, Operand *left, Operand *right)
 	char	   *operator = ls_bind_own_operator(type, op, left, &foreign);
 
 	if (right->class == CLASS_STRING)
-		right_sql = ls_bind_constant(right, type, left);
+		right_sql = ls_bind_constant(cxt, right, type, left);
 	else if (OidIsValid(left->collation) && left->collation != right->collation)
 		right_sql = psprintf("(%s%s)", right->sql, collate_clause(left->collation));
 	expr = ls_expr_make(false, left, right,
@@ -475,7 +475,7 @@ compare_instants(BindContext *cxt, RuleOp op, Operand *left, Operand *right)
 		(void) instant_constant(cxt, right);
 		if (strlen(right->sql) == strlen("2026-01-01"))
 			return plain(op, left, left->sql, right,
-						 ls_bind_constant(right, DATEOID, left));
+						 ls_bind_constant(cxt, right, DATEOID, left));
 	}
 	left_sql = ls_bind_as_instant(cxt, left);
 	right_sql = ls_bind_as_instant(cxt, right);
@@ -547,7 +547,7 @@ ls_bind_compare(BindContext *cxt, RuleOp op, Operand *left, Operand *right)
 	{
 		case CLASS_NUMBER:
 			if (right->class == CLASS_STRING)
-				return compare_own(op, left, right);
+				return compare_own(cxt, op, left, right);
 			return compare_numbers(op, left, right);
 
 		case CLASS_LITERAL_NUMBER:
@@ -563,7 +563,7 @@ ls_bind_compare(BindContext *cxt, RuleOp op, Operand *left, Operand *right)
 		case CLASS_BOOLEAN:
 		case CLASS_LITERAL_BOOLEAN:
 			if (right->class == CLASS_STRING && left->class == CLASS_BOOLEAN)
-				return compare_own(op, left, right);
+				return compare_own(cxt, op, left, right);
 			if (right->class == CLASS_BOOLEAN || right->class == CLASS_LITERAL_BOOLEAN)
 				return plain(op, left, left->sql, right, right->sql);
 			break;
@@ -572,10 +572,10 @@ ls_bind_compare(BindContext *cxt, RuleOp op, Operand *left, Operand *right)
 			switch (right->class)
 			{
 				case CLASS_STRING:
-					return compare_own(op, left, right);
+					return compare_own(cxt, op, left, right);
 				case CLASS_TEXT:
 					if (left->type == right->type)
-						return compare_own(op, left, right);
+						return compare_own(cxt, op, left, right);
 					return plain(op, left, ls_bind_as_text(left, left->collation),
 								 right, ls_bind_as_text(right, left->collation));
 				case CLASS_NUMBER:
@@ -633,7 +633,7 @@ ls_bind_compare(BindContext *cxt, RuleOp op, Operand *left, Operand *right)
 		case CLASS_OTHER:
 			if (right->class == CLASS_STRING ||
 				(right->class == left->class && right->type == left->type))
-				return compare_own(op, left, right);
+				return compare_own(cxt, op, left, right);
 			break;
 
 		case CLASS_CLOCK:

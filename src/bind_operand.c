@@ -26,6 +26,7 @@
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/syscache.h"
@@ -201,6 +202,12 @@ ls_bind_kind(BindContext *cxt, const char *kind)
 	{
 		ActivitySource *source = lfirst(lc);
 
+		if (strcmp(source->kind, kind) == 0 && source->missing)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of table \"%s\" is gone, which kind \"%s\" was attached with",
+							source->missing, get_rel_name(source->relid), kind),
+					 errhint("Give it its name back, or detach the table and attach it again.")));
 		if (strcmp(source->kind, kind) == 0)
 			return source;
 		namelist_add(&names, source->kind);
@@ -265,7 +272,6 @@ ls_bind_column_path(BindContext *cxt, Oid relid, const char *alias,
 	Oid			type;
 	Oid			collation;
 	int32		typmod;
-	StringInfoData path;
 
 	if (attno == InvalidAttrNumber)
 	{
@@ -308,12 +314,17 @@ ls_bind_column_path(BindContext *cxt, Oid relid, const char *alias,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("field \"%s\" of type %s has no parts", name, format_type_be(type)),
 				 errhint("Only a jsonb column can be followed by a path.")));
-	initStringInfo(&path);
+	/* a label is a key of an object, a subscript an element of an array */
 	for (uint32 i = first + 1; i < field->nkids; i++)
-		appendStringInfo(&path, ", %s",
-						 quote_literal_cstr(ls_rule_text(ls_rule_kid(field, i))));
-	operand->sql = psprintf("pg_catalog.jsonb_extract_path(%s%s)",
-							operand->sql, path.data);
+	{
+		const RuleNode *step = ls_rule_kid(field, i);
+
+		operand->sql = step->kind == RULE_LABEL ?
+			psprintf("pg_catalog.jsonb_object_field(%s, %s)", operand->sql,
+					 quote_literal_cstr(ls_rule_text(step))) :
+			psprintf("pg_catalog.jsonb_array_element(%s, %s)", operand->sql,
+					 ls_rule_text(step));
+	}
 	return operand;
 }
 
@@ -389,22 +400,93 @@ ls_bind_operand(BindContext *cxt, const RuleNode *node)
 }
 
 /*
+ * Is the type made of dates and times, so that the session's settings have a
+ * say in what a text of it means?
+ */
+static bool
+is_of_times(Oid type)
+{
+	char		category;
+	bool		preferred;
+
+	type = getBaseType(type);
+	if (OidIsValid(get_element_type(type)))
+		return is_of_times(get_element_type(type));
+	if (OidIsValid(get_range_subtype(type)))
+		return is_of_times(get_range_subtype(type));
+	if (OidIsValid(get_multirange_range(type)))
+		return is_of_times(get_multirange_range(type));
+	get_type_category_preferred(type, &category, &preferred);
+	return category == TYPCATEGORY_DATETIME || category == TYPCATEGORY_TIMESPAN;
+}
+
+/* Words that stand for an instant of the day the rule is read. */
+static void
+refuse_words(const Operand *literal, Oid type)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+	const char *p = literal->sql;
+
+	while (*p)
+	{
+		int			len = strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+		for (int i = 0; i < lengthof(words); i++)
+			if (len == strlen(words[i]) && pg_strncasecmp(p, words[i], len) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+						 errmsg("'%s' does not say when", literal->sql),
+						 errdetail("\"%s\" in a literal of type %s would stand for the moment at which the rule is read.",
+								   words[i], format_type_be(type)),
+						 errhint("Write dates and times in ISO 8601 form.")));
+		p += Max(len, 1);
+	}
+}
+
+/*
  * A string literal as a constant of a type, read by the type's own input
- * function here and now.  Dates and times are read in ISO form alone, so that
- * no session setting has a say; reader is the column, for the message.
+ * function here and now.  What has to do with dates and times is read in the
+ * zone of the contacts and in ISO form, and written out again with its offset,
+ * so that no session's settings have a say; reader is the column, for the
+ * message.
  */
 char *
-ls_bind_constant(Operand *literal, Oid type, const Operand *reader)
+ls_bind_constant(BindContext *cxt, Operand *literal, Oid type, const Operand *reader)
 {
 	MemoryContext oldcxt = CurrentMemoryContext;
+	bool		of_times = is_of_times(type);
 	Oid			input;
 	Oid			ioparam;
+	Oid			output;
+	bool		is_varlena;
+	char	   *volatile text = literal->sql;
 	char	   *volatile reason = NULL;
+	volatile int nestlevel = 0;
 
 	getTypeInputInfo(type, &input, &ioparam);
+	getTypeOutputInfo(type, &output, &is_varlena);
+	if (of_times)
+		refuse_words(literal, type);
 	PG_TRY();
 	{
-		(void) OidInputFunctionCall(input, literal->sql, ioparam, -1);
+		Datum		value;
+
+		if (of_times)
+		{
+			nestlevel = NewGUCNestLevel();
+			(void) set_config_option("TimeZone", cxt->bound->contacts->zone,
+									 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+									 true, 0, false);
+			(void) set_config_option("DateStyle", "ISO, YMD",
+									 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+									 true, 0, false);
+			(void) set_config_option("IntervalStyle", "postgres",
+									 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+									 true, 0, false);
+		}
+		value = OidInputFunctionCall(input, literal->sql, ioparam, -1);
+		if (of_times)
+			text = OidOutputFunctionCall(output, value);
 	}
 	PG_CATCH();
 	{
@@ -421,6 +503,8 @@ ls_bind_constant(Operand *literal, Oid type, const Operand *reader)
 		reason = edata->message;
 	}
 	PG_END_TRY();
+	if (nestlevel > 0)
+		AtEOXact_GUC(true, nestlevel);
 
 	if (reason)
 		ereport(ERROR,
@@ -429,6 +513,5 @@ ls_bind_constant(Operand *literal, Oid type, const Operand *reader)
 						ls_bind_what(reader), format_type_be(type), literal->sql),
 				 errdetail("The literal does not read as %s: %s.",
 						   format_type_be(type), reason)));
-	return psprintf("%s::%s", quote_literal_cstr(literal->sql),
-					ls_bind_type_name(type));
+	return psprintf("%s::%s", quote_literal_cstr(text), ls_bind_type_name(type));
 }

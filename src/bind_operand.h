@@ -57,7 +57,8 @@ extern Operand *ls_bind_column_path(BindContext *cxt, Oid relid, const char *ali
 extern ActivitySource *ls_bind_kind(BindContext *cxt, const char *kind);
 extern void ls_bind_classify(Operand *operand, Oid type, Oid collation);
 extern char *ls_bind_type_name(Oid type);
-extern char *ls_bind_constant(Operand *literal, Oid type, const Operand *reader);
+extern char *ls_bind_constant(BindContext *cxt, Operand *literal, Oid type,
+							  const Operand *reader);
 extern char *ls_bind_what(const Operand *operand);
 
 /* bind_compare.c: comparisons, and operands in the shape they want */

@@ -126,7 +126,7 @@ ls_bind_string_test(BindContext *cxt, RuleOp op, Operand *left, Operand *right)
 		if (own)
 			return ls_expr_make(false, left, right,
 							 psprintf("(%s %s %s)", left->sql, own,
-									  ls_bind_constant(right, left->type, left)));
+									  ls_bind_constant(cxt, right, left->type, left)));
 		return ls_expr_make(false, left, right,
 						 psprintf("(%s OPERATOR(pg_catalog.%s) %s::pg_catalog.text)",
 								  left_sql, name, quote_literal_cstr(right->sql)));
@@ -163,7 +163,7 @@ ls_bind_contains(BindContext *cxt, Operand *left, Operand *right)
 		ls_bind_classify(&element, type, left->collation);
 		operator = ls_bind_own_operator(type, RULE_OP_EQ, left, &foreign);
 		if (right->class == CLASS_STRING)
-			value = ls_bind_constant(right, element.type, left);
+			value = ls_bind_constant(cxt, right, element.type, left);
 		else if (right->class == CLASS_LITERAL_NUMBER && element.class == CLASS_NUMBER)
 		{
 			/* by value: 2.5 is in no array of integers, 2 may be */
@@ -300,7 +300,7 @@ ls_bind_in_list(BindContext *cxt, Operand *left, List *values)
 		initStringInfo(&buf);
 		foreach(lc, values)
 			appendStringInfo(&buf, "%s%s", lc == list_head(values) ? "" : ", ",
-							 ls_bind_constant(lfirst(lc), left->type, left));
+							 ls_bind_constant(cxt, lfirst(lc), left->type, left));
 		expr = ls_expr_make(false, left, NULL,
 						 psprintf("(%s %s any (array[%s]))", left->sql, operator, buf.data));
 		expr->foreign |= foreign;

@@ -49,6 +49,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -182,12 +183,34 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid,
 	}
 }
 
+static void close_gather(Gathering *gather);
+
+/*
+ * Settle what no AFTER STATEMENT trigger has settled: a procedural language
+ * may stop a statement with RETURNING after some rows, and its rows stay.
+ */
+static void
+settle_leftovers(void)
+{
+	while (top_gather)
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		close_gather(top_gather);
+		PopActiveSnapshot();
+		CommandCounterIncrement();
+	}
+}
+
 /* Forget everything at the end of a transaction. */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
 	switch (event)
 	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			settle_leftovers();
+			return;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
@@ -521,6 +544,12 @@ describe_activity(StreamSet *set, FiredTable *fired, Relation rel, Oid root)
 
 		if (kind->source->relid != root || kind->nstreams == 0)
 			continue;
+		if (kind->source->missing)
+		{
+			/* its streams are broken; asking for them says so */
+			(void) ls_streams_index(set, kind);
+			continue;
+		}
 		columns->kind = kind;
 		columns->contact = column_by_name(desc, kind->source->contact_name);
 		columns->time = column_by_name(desc, kind->source->time_name);

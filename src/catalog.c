@@ -106,13 +106,31 @@ read_contacts(Oid *contacts, char **broken)
 	return source;
 }
 
+/* The table with its schema, for messages. */
+static char *
+table_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
 ContactSource *
 ls_catalog_contacts(void)
 {
-	Oid			contacts;
-	char	   *broken;
+	static Oid	warned = InvalidOid;
+	Oid			relid;
+	char	   *broken = NULL;
+	ContactSource *contacts = read_contacts(&relid, &broken);
 
-	return read_contacts(&contacts, &broken);
+	/* nobody asks for them in vain: say once why nothing happens */
+	if (broken && warned != relid)
+		ereport(WARNING,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("no leads are made: column \"%s\" of contacts table %s is gone",
+						broken, table_name(relid)),
+				 errhint("Give it its name back, or disable the streams, detach the table and attach it again.")));
+	warned = broken ? relid : InvalidOid;
+	return contacts;
 }
 
 ContactSource *
@@ -125,16 +143,12 @@ ls_catalog_need_contacts(void)
 	if (contacts)
 		return contacts;
 	if (broken)
-	{
-		char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-													   get_rel_name(relid));
-
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column \"%s\" of contacts table %s is gone", broken, table),
+				 errmsg("column \"%s\" of contacts table %s is gone", broken,
+						table_name(relid)),
 				 errdetail("It was there when the table was attached; renamed perhaps."),
 				 errhint("Give it its name back, or disable the streams, detach the table and attach it again.")));
-	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("no contacts table is attached"),
@@ -194,10 +208,14 @@ ls_catalog_activities(void)
 		value = heap_getattr(tuple, ACTIVITY_SOURCE_ONLY, desc, &isnull);
 		if (!isnull)
 			s->only = (Rule *) PG_DETOAST_DATUM_COPY(value);
-		if (s->contact_attno == InvalidAttrNumber ||
-			(s->time_name != NULL && s->time_attno == InvalidAttrNumber))
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(s->relid)))
 			continue;
-		s->contact_type = getBaseType(get_atttype(s->relid, s->contact_attno));
+		if (s->contact_attno == InvalidAttrNumber)
+			s->missing = s->contact_name;
+		else if (s->time_name != NULL && s->time_attno == InvalidAttrNumber)
+			s->missing = s->time_name;
+		s->contact_type = s->contact_attno == InvalidAttrNumber ? InvalidOid :
+			getBaseType(get_atttype(s->relid, s->contact_attno));
 		s->time_type = s->time_attno == InvalidAttrNumber ? InvalidOid :
 			getBaseType(get_atttype(s->relid, s->time_attno));
 		result = lappend(result, s);

@@ -74,12 +74,14 @@ typedef struct ActivitySource
 	char	   *time_name;
 	Oid			time_type;		/* timestamptz, timestamp or date */
 	Rule	   *only;			/* NULL: all rows of the table */
+	char	   *missing;		/* a column that is gone; rules do not bind */
 } ActivitySource;
 
 /*
  * Read the attached contacts table / the kinds into the current memory
- * context, under a fresh catalog snapshot.  A source whose table or columns
- * are gone: contacts -> NULL; activities -> left out.  No errors otherwise.
+ * context, under a fresh catalog snapshot.  Contacts whose table is gone: NULL;
+ * whose columns are: NULL, with a warning once.  Activities whose table is gone
+ * are left out.  No errors otherwise.
  */
 extern ContactSource *ls_catalog_contacts(void);
 extern List *ls_catalog_activities(void);	/* of ActivitySource * */

@@ -653,6 +653,7 @@ same_sources(StreamSources *a, StreamSources *b)
 			!same_string(sa->kind, sb->kind) ||
 			!same_string(sa->contact_name, sb->contact_name) ||
 			!same_string(sa->time_name, sb->time_name) ||
+			!same_string(sa->missing, sb->missing) ||
 			!same_rule(sa->only, sb->only))
 			return false;
 	}

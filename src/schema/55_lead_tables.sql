@@ -120,8 +120,9 @@ begin
 				using errcode = 'object_not_in_prerequisite_state',
 					  detail = format('The contact_id of table %s is of type %s and points at %s.',
 									  kept, other.type,
-									  coalesce(format('%s (%I)', other.contacts, other.key),
-											   'no table')),
+									  case when other.contacts is null then 'no table'
+										   else format('%s (%I)', other.contacts, other.key)
+									  end),
 					  hint = 'Attach that table again, or remove its leads: drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade;';
 		end if;
 		if other.contacts is null then

@@ -22,7 +22,7 @@
 --  * A new row whose field is null counts, also in count(distinct).
 --
 -- psql -X -v ON_ERROR_STOP=1 -f test/agree/agree_disorderly.sql       a slice
---      -v full=1         10,000 rules, some ten minutes
+--      -v full=1         10,000 rules, 10 to 30 minutes
 --                        (test/run.sh --limit 3600 -v full=1 agree 'agree_disorderly')
 --      -v seed=N -v n_rules=N -v rules_per_world=N -v first_world=N -v steps=N
 

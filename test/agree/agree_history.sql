@@ -9,7 +9,7 @@
 -- matches that preview promised, and none when called again.
 --
 -- psql -X -v ON_ERROR_STOP=1 -f test/agree/agree_history.sql       a slice
---      -v full=1         10,000 rules, some ten minutes
+--      -v full=1         10,000 rules, 10 to 30 minutes
 --                        (test/run.sh --limit 3600 -v full=1 agree 'agree_history')
 --      -v seed=N         other worlds and rules
 --      -v n_rules=N -v rules_per_world=N -v first_world=N

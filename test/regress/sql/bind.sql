@@ -30,6 +30,9 @@ create table form_submit (
 	id bigint generated always as identity primary key,
 	contact_id bigint not null references contacts,
 	occurred_at timestamptz,
+	instants timestamptz[],
+	span tstzrange,
+	wait interval,
 	form text,
 	amount numeric,
 	choices text[],
@@ -121,6 +124,17 @@ select * from problem('lead_score in last month');
 select * from problem('''2026-01-01'' in last month');
 select * from problem('exists(membership within 3 days)');
 select * from problem('exists(membership older than 3 days)');
+
+select * from problem('exists(form_submit where instants contains ''now'')');
+select * from problem('exists(form_submit where span = ''[today,tomorrow)'')');
+select * from problem('exists(form_submit where instants contains ''soon'')');
+-- what a literal means is the same in every session
+set timezone = 'America/New_York';
+set datestyle = 'German';
+select (regexp_matches(leadstream.rule_sql('exists(form_submit where instants contains ''2026-01-01 00:00'' and wait > ''1 day 2 hours'' and span = ''[2026-01-01,2026-02-01)'')'),
+	'''([^'']*(?:2026|day)[^'']*)''', 'g'))[1];
+reset timezone;
+reset datestyle;
 
 -- activity conditions
 select * from problem('exists(form_submit where exists(membership))');
