@@ -176,7 +176,22 @@ typedef struct MatchCache
 	BoundRule  *bound;
 	RuleProgram *program;
 	bool		has_rls;
+	List	   *relids;			/* tables it reads, */
+	uint64		shape;			/* and what they were like */
 } MatchCache;
+
+static List *
+tables_of(const BoundRule *bound)
+{
+	List	   *relids = list_make1_oid(bound->contacts->relid);
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, bound->aggregates)
+		foreach(lc2, ((BoundAggregate *) lfirst(lc))->sources)
+			relids = list_append_unique_oid(relids, ((BoundSource *) lfirst(lc2))->source->relid);
+	return relids;
+}
 
 static MatchCache *
 match_cache(FunctionCallInfo fcinfo, Rule *rule)
@@ -185,8 +200,12 @@ match_cache(FunctionCallInfo fcinfo, Rule *rule)
 	MemoryContext oldcxt;
 	ListCell   *lc;
 
+	/* between two calls somebody may have altered a table */
+	foreach(lc, cache ? cache->relids : NIL)
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
 	if (cache && VARSIZE(cache->rule) == VARSIZE(rule) &&
-		memcmp(cache->rule, rule, VARSIZE(rule)) == 0)
+		memcmp(cache->rule, rule, VARSIZE(rule)) == 0 &&
+		ls_tables_shape(cache->relids) == cache->shape)
 		return cache;
 	if (cache)
 		MemoryContextDelete(cache->mcxt);
@@ -202,6 +221,9 @@ match_cache(FunctionCallInfo fcinfo, Rule *rule)
 	cache->bound = bind_now(cache->rule);
 	ls_rule_check_rights(cache->bound);
 	cache->program = ls_program_make(cache->bound);
+	/* they are locked now, until the end of the transaction */
+	cache->relids = tables_of(cache->bound);
+	cache->shape = ls_tables_shape(cache->relids);
 	/* a contact that is hidden matches nothing, whatever the rule reads */
 	cache->has_rls = check_enable_rls(cache->bound->contacts->relid, InvalidOid,
 									  true) == RLS_ENABLED;
@@ -287,19 +309,6 @@ enabled_here(int32 stream_id)
 		elog(ERROR, "SPI_execute_with_args failed");
 	result = SPI_processed > 0;
 	return result;
-}
-
-static List *
-tables_of(const BoundRule *bound)
-{
-	List	   *relids = list_make1_oid(bound->contacts->relid);
-	ListCell   *lc;
-	ListCell   *lc2;
-
-	foreach(lc, bound->aggregates)
-		foreach(lc2, ((BoundAggregate *) lfirst(lc))->sources)
-			relids = list_append_unique_oid(relids, ((BoundSource *) lfirst(lc2))->source->relid);
-	return relids;
 }
 
 /* Find the contacts of one stream and their first instants, and deliver. */

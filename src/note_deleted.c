@@ -43,16 +43,19 @@ contact_exists(Relation lead, Datum key)
 	foreach(lc, RelationGetFKeyList(lead))
 	{
 		ForeignKeyCacheInfo *fkey = lfirst_node(ForeignKeyCacheInfo, lc);
+		Oid			contacts = fkey->confrelid;
+		AttrNumber	attno = fkey->confkey[0];
 		Snapshot	snapshot;
 		KeyScan    *scan;
 		bool		found;
 
 		if (fkey->nkeys != 1 || fkey->conkey[0] != LEAD_CONTACT)
 			continue;
+		/* the list belongs to the relcache: it may be gone from here on */
 		CommandCounterIncrement();
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		scan = ls_keyscan_open(fkey->confrelid, fkey->confkey[0],
-							   getBaseType(get_atttype(fkey->confrelid, fkey->confkey[0])),
+		scan = ls_keyscan_open(contacts, attno,
+							   getBaseType(get_atttype(contacts, attno)),
 							   InvalidAttrNumber, snapshot);
 		ls_keyscan_start(scan, key, NULL);
 		found = ls_keyscan_next(scan, NULL, NULL) != NULL;

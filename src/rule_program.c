@@ -32,6 +32,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
@@ -110,13 +111,19 @@ static Expr *
 plan(const char *sql, bool is_timeline, bool is_condition, BoundRule *bound,
 		BoundNode *test, Relation contacts, Relation activity)
 {
-	ParseState *pstate = make_parsestate(NULL);
+	ParseState *pstate;
 	CompileState state = {bound, test};
 	ParseNamespaceItem *nsitem;
 	List	   *raw;
 	SelectStmt *select;
 	Node	   *expr;
+	MemoryContext oldcxt = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(oldcxt, "leadstream parse",
+												  ALLOCSET_DEFAULT_SIZES);
 
+	/* parsing leaves many times the expression behind, and programs are many */
+	MemoryContextSwitchTo(scratch);
+	pstate = make_parsestate(NULL);
 	if (is_timeline)
 		sql = psprintf("(%s) OPERATOR(pg_catalog.@>) $1", sql);
 	pstate->p_paramref_hook = clock_param;
@@ -143,7 +150,11 @@ plan(const char *sql, bool is_timeline, bool is_condition, BoundRule *bound,
 
 	expr = (Node *) expression_planner((Expr *) expr);
 	convert_saop_to_hashed_saop(expr);
-	return (Expr *) assign_slots(expr, NULL);
+	expr = assign_slots(expr, NULL);
+	MemoryContextSwitchTo(oldcxt);
+	expr = copyObject(expr);
+	MemoryContextDelete(scratch);
+	return (Expr *) expr;
 }
 
 static ExprState *

@@ -973,8 +973,8 @@ table_owner(Oid relid)
 }
 
 /* The shapes of several tables in one. */
-static uint64
-tables_shape(List *relids)
+uint64
+ls_tables_shape(List *relids)
 {
 	uint64		shape = 0;
 	ListCell   *lc;
@@ -1028,7 +1028,7 @@ make_program(StreamSources *sources, CachedStream *stream)
 										 sources->activities));
 		/* its tables are locked now */
 		program->checked = table_messages;
-		program->shape = tables_shape(program->relids);
+		program->shape = ls_tables_shape(program->relids);
 		AtEOXact_GUC(true, nestlevel);
 		SetUserIdAndSecContext(userid, sec_context);
 
@@ -1100,6 +1100,12 @@ remake_program(StreamSet *set, CachedStream *stream)
 		if (sources)
 			MemoryContextDelete(sources->context);
 		old->is_broken = old->is_stale = true;
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("lead stream \"%s\" makes no leads of this statement",
+						stream->row.name),
+				 errdetail("The key or the account column of the contacts was changed while it ran."),
+				 errhint("Call leadstream.fetch_history for what was missed.")));
 		return;
 	}
 	stream->program = NULL;
@@ -1122,7 +1128,7 @@ ls_streams_lock(StreamSet *set, CachedStream *stream)
 		return result;
 
 	stream->program->checked = table_messages;
-	if (tables_shape(stream->program->relids) == stream->program->shape)
+	if (ls_tables_shape(stream->program->relids) == stream->program->shape)
 		return result;
 	remake_program(set, stream);
 	return ls_streams_program(set, stream);

@@ -91,6 +91,9 @@ extern RuleProgram *ls_streams_program(StreamSet *set, CachedStream *stream);
  */
 extern RuleProgram *ls_streams_lock(StreamSet *set, CachedStream *stream);
 
+/* A digest of what bound rules depend on of these tables, to be compared. */
+extern uint64 ls_tables_shape(List *relids);
+
 /* The index over the streams of a kind, made if need be. */
 extern RuleIndex *ls_streams_index(StreamSet *set, CachedKind *kind);
 

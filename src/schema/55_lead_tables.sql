@@ -76,12 +76,18 @@ begin
 		'a contact on the board of a team; written by leadstream';
 		comment on column leadstream.lead.is_manual is
 		'made by create_lead(), so clear() keeps it';
+		comment on column leadstream.lead.stage is
+		'where it stands: a name in leadstream.stage';
 		comment on table leadstream.lead_match is
 		'the streams that a lead matched';
 		comment on column leadstream.lead_match.matched_at is
 		'the instant at which the rule was true of the contact';
 		comment on column leadstream.lead_match.origin is
 		'live: by a new row; history: by fetch_history(); clock: by time alone; manual: by hand';
+		comment on column leadstream.lead_match.evidence is
+		'the kind and primary key of the row that made a live match';
+		comment on column leadstream.lead_match.rule_version is
+		'version of the stream''s rule: see leadstream.stream_version';
 		comment on table leadstream.lead_event is
 		'what happened to leads, append-only; what: created, stage, deleted or cleared'
 		$ddl$, key_type, contacts, key);
@@ -226,6 +232,13 @@ begin
 		left join leadstream.stage d on d.account = '' and d.stage = l.stage;
 		comment on view leadstream.leads is
 		'all leads, open and closed';
+		comment on column leadstream.leads.contact_id is 'key of the contact';
+		comment on column leadstream.leads.stage is 'where the lead stands: a name in leadstream.stage';
+		comment on column leadstream.leads.is_closed is 'is the stage one of those that end the work, such as Won and Lost?';
+		comment on column leadstream.leads.is_manual is 'made by create_lead(), so clear() keeps it';
+		comment on column leadstream.leads.created_at is 'when the lead came to the board';
+		comment on column leadstream.leads.stage_changed_at is 'since when it is in its stage';
+		comment on column leadstream.leads.account is 'account of the team; empty without accounts';
 		create or replace view leadstream.matches as
 		select m.lead_id, s.stream, %1$s as contact_id, t.team, m.matched_at, m.created_at,
 			   m.origin, m.rule_version, m.evidence::text as evidence, t.account
@@ -235,6 +248,12 @@ begin
 		join leadstream.team t on t.team_id = l.team_id;
 		comment on view leadstream.matches is
 		'which stream made or found which lead, and when';
+		comment on column leadstream.matches.matched_at is 'instant at which the rule was true: of a live match the clock, of history the first';
+		comment on column leadstream.matches.created_at is 'when the match was written';
+		comment on column leadstream.matches.origin is 'live: by a new row; history: by fetch_history(); clock: by time alone; manual: by hand';
+		comment on column leadstream.matches.rule_version is 'version of the rule that matched: see leadstream.stream_version';
+		comment on column leadstream.matches.evidence is 'JSON: the kind and primary key of the row that made a live match';
+		comment on column leadstream.matches.account is 'account of the team; empty without accounts';
 		create or replace view leadstream.board as
 		select l.lead_id, %1$s as contact_id, %2$s, t.team, l.stage,
 			   coalesce((select string_agg(s.stream, ', ' order by s.stream)
@@ -250,7 +269,13 @@ begin
 		left join leadstream.stage d on d.account = '' and d.stage = l.stage
 		where not coalesce(s.is_closed, d.is_closed, false);
 		comment on view leadstream.board is
-		'the open leads of all teams with their contacts; stage_order is the position of the stage on the board'
+		'the open leads of all teams with their contacts; stage_order is the position of the stage on the board';
+		comment on column leadstream.board.contact_id is 'key of the contact';
+		comment on column leadstream.board.streams is 'names of the streams that matched, separated by commas; empty for a lead made by hand';
+		comment on column leadstream.board.stage_order is 'position of the stage, to sort by';
+		comment on column leadstream.board.created_at is 'when the lead came to the board';
+		comment on column leadstream.board.stage_changed_at is 'since when it is in its stage';
+		comment on column leadstream.board.account is 'account of the team; empty without accounts'
 		$ddl$, contact_id, texts, source.contacts, source.key_column,
 			   leadstream._key_operator());
 end

@@ -34,6 +34,14 @@ comment on view leadstream.streams is
 'the lead streams; problem: why an enabled stream makes no leads or a disabled one cannot be enabled, null where all is well; '
 'lead_count is null for a role that may not read leadstream.lead_match';
 
+comment on column leadstream.streams.is_enabled is 'do new matches make leads?';
+comment on column leadstream.streams.teams is 'names of the teams it delivers to, separated by commas';
+comment on column leadstream.streams.problem is 'why its rule does not bind to the tables as they are now; null: it does';
+comment on column leadstream.streams.lead_count is 'leads that it matched, on all boards';
+comment on column leadstream.streams.rule_version is 'raised with each change of the rule';
+comment on column leadstream.streams.owner is 'role that may change it';
+comment on column leadstream.streams.account is 'account it belongs to; empty without accounts';
+
 -- As a rule writes it: quoted where SQL or the rule language would otherwise
 -- read it differently.
 create function leadstream._label(name text) returns text
@@ -89,3 +97,7 @@ order by k.kind <> 'contact', k.kind, a.attnum;
 comment on view leadstream.fields is
 'what rules may speak of: the columns of the contacts (kind contact) and of each kind of activity, with the tests that fit their type; '
 'the paths into a jsonb column are fields too';
+comment on column leadstream.fields.kind is 'contact, or the kind of activity';
+comment on column leadstream.fields.field is 'the column, as a rule writes it';
+comment on column leadstream.fields.type is 'type of the column';
+comment on column leadstream.fields.operators is 'tests that fit the type, separated by commas';
