@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -23,15 +24,18 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "contact_lock.h"
 #include "guc.h"
+#include "key_scan.h"
 #include "owner_sql.h"
 #include "stream_cache.h"
 #include "writers.h"
 
 PG_FUNCTION_INFO_V1(leadstream_clear_stream);
+PG_FUNCTION_INFO_V1(leadstream_forget_stream);
 
 #define CLEAR_CHUNK		5000
 
@@ -138,6 +142,34 @@ read_leads(ContactSource *contacts, ContactOrder *order, int32 stream_id,
 	return leads;
 }
 
+/*
+ * The event of a lead that goes points at its contact, by a foreign key that
+ * looks with the snapshot of the transaction.
+ */
+static void
+check_visible(ContactSource *contacts, StreamLead *leads, int count)
+{
+	Snapshot	snapshot;
+	KeyScan    *scan;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	scan = ls_keyscan_open(contacts->relid, contacts->key_attno,
+						   contacts->key_base, InvalidAttrNumber, snapshot);
+	for (int i = 0; i < count; i++)
+	{
+		ls_keyscan_start(scan, leads[i].contact, NULL);
+		if (ls_keyscan_next(scan, NULL, NULL) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not clear leads of contacts that are newer than the transaction"),
+					 errhint("Try again in a new transaction, or in READ COMMITTED.")));
+	}
+	ls_keyscan_close(scan);
+	UnregisterSnapshot(snapshot);
+}
+
 /* clear_stream(stream_id) returns the number of leads removed */
 Datum
 leadstream_clear_stream(PG_FUNCTION_ARGS)
@@ -155,6 +187,7 @@ leadstream_clear_stream(PG_FUNCTION_ARGS)
 	int64		nleads;
 	uint64		nremoved = 0;
 
+	PreventCommandIfReadOnly("leadstream.clear()");
 	if (stream == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -186,6 +219,7 @@ leadstream_clear_stream(PG_FUNCTION_ARGS)
 				ids[i] = leads[start + i].lead_id;
 			}
 			ls_row_lock_end(locker);
+			check_visible(contacts, leads + start, count);
 			nremoved += clear_leads(contacts, stream,
 									ls_owner_array(ids, NULL, count, INT8OID),
 									at, actor);
@@ -196,4 +230,29 @@ leadstream_clear_stream(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 	PG_RETURN_INT64(nremoved);
+}
+
+/*
+ * forget_stream(stream_id) removes the matches of a stream that is dropped,
+ * all that are committed, whatever snapshot the transaction has.
+ */
+Datum
+leadstream_forget_stream(PG_FUNCTION_ARGS)
+{
+	int32		stream_id = PG_GETARG_INT32(0);
+	StreamRow  *stream = ls_stream_read(stream_id);
+	OwnerState	owner;
+	Datum		value = Int32GetDatum(stream_id);
+
+	if (stream == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("stream %d does not exist", stream_id)));
+	ls_stream_check(stream, false);
+	if (ls_owner_begin(&owner))
+	{
+		ls_owner_run(OWNER_FORGET_STREAM, NULL, &value, NULL);
+		ls_owner_end(&owner);
+	}
+	PG_RETURN_VOID();
 }

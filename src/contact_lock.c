@@ -27,6 +27,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -198,6 +199,57 @@ ls_row_lock(RowLocker *locker, Datum key)
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("could not lock a row that never stops changing")));
+}
+
+bool
+ls_contact_follow(RowLocker *locker, KeyScan *seen, Snapshot snapshot, Datum *key)
+{
+	Relation	leaf;
+	ItemPointerData tid;
+	TupleTableSlot *slot;
+	TM_FailureData failure;
+	TM_Result	result;
+	AttrNumber	attno;
+	Datum		value;
+	bool		isnull;
+	int16		len;
+	bool		byval;
+
+	CHECK_FOR_INTERRUPTS();
+	ls_keyscan_start(seen, *key, NULL);
+	if (ls_keyscan_next(seen, &leaf, &tid) == NULL)
+		return ls_row_lock(locker, *key) > 0;	/* made since by ourselves */
+	slot = leaf_slot(locker, leaf);
+	result = table_tuple_lock(leaf, &tid, snapshot, slot,
+							  GetCurrentCommandId(false), locker->mode,
+							  LockWaitBlock, 0, &failure);
+	if (result == TM_Updated)
+	{
+		/* a chain of versions does not lead into another partition */
+		if (ItemPointerIndicatesMovedPartitions(&failure.ctid))
+		{
+			ExecClearTuple(slot);
+			return ls_row_lock(locker, *key) > 0;
+		}
+		result = table_tuple_lock(leaf, &tid, snapshot, slot,
+								  GetCurrentCommandId(false), locker->mode,
+								  LockWaitBlock,
+								  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+		if (result == TM_Ok)
+		{
+			attno = RelationGetRelid(leaf) == locker->relid ? locker->key_attno :
+				get_attnum(RelationGetRelid(leaf),
+						   get_attname(locker->relid, locker->key_attno, false));
+			get_typlenbyval(TupleDescAttr(RelationGetDescr(leaf), attno - 1)->atttypid,
+							&len, &byval);
+			value = slot_getattr(slot, attno, &isnull);
+			if (len == -1)
+				value = PointerGetDatum(PG_DETOAST_DATUM(value));
+			*key = datumCopy(value, byval, len);
+		}
+	}
+	ExecClearTuple(slot);
+	return result == TM_Ok;
 }
 
 void

@@ -11,6 +11,9 @@
 #include "nodes/lockoptions.h"
 
 #include "catalog.h"
+#include "utils/snapshot.h"
+
+struct KeyScan;
 
 /* A session of locking the rows of keys in one table. */
 typedef struct RowLocker RowLocker;
@@ -28,6 +31,15 @@ extern RowLocker *ls_row_lock_begin(Oid relid, AttrNumber key_attno,
  * (lock_timeout, deadlock, cancel) are the transaction's.
  */
 extern int	ls_row_lock(RowLocker *locker, Datum key);
+
+/*
+ * Lock the contact that had a key in a snapshot, whatever key it has now,
+ * which *key becomes (allocated in the current memory context); false if that
+ * contact is gone, even if another has its key.  "seen" is a scan of the
+ * contacts by key under that snapshot.
+ */
+extern bool ls_contact_follow(RowLocker *locker, struct KeyScan *seen,
+							  Snapshot snapshot, Datum *key);
 
 extern void ls_row_lock_end(RowLocker *locker);
 

@@ -19,6 +19,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
@@ -183,6 +184,7 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 	int64		lead_id;
 	Datum		values[2];
 
+	PreventCommandIfReadOnly("leadstream.create_lead()");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

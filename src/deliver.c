@@ -414,37 +414,51 @@ cmp_history(const void *a, const void *b, void *arg)
 
 void
 ls_deliver_history(ContactSource *contacts, DeliverMatch *matches,
-				   int64 nmatches, TimestampTz created_at,
+				   int64 nmatches, Snapshot snapshot, TimestampTz created_at,
 				   DeliverCounts *counts)
 {
 	ContactOrder order;
+	KeyScan    *seen;
 	int64		next = 0;
 
 	ls_contact_order_init(&order, contacts);
 	qsort_arg(matches, nmatches, sizeof(DeliverMatch), cmp_history, &order);
+	seen = ls_keyscan_open(contacts->relid, contacts->key_attno,
+						   contacts->key_base, InvalidAttrNumber, snapshot);
 
 	while (next < nmatches)
 	{
 		RowLocker  *locker = ls_contact_lock_begin(contacts);
 		int64		first = next;
 		int64		kept = next;
+		bool		is_rekeyed = false;
 
 		/* whole contacts, so that a chunk holds all of one */
 		while (next < nmatches && next - first < DELIVER_CHUNK)
 		{
 			Datum		key = matches[next].key;
-			bool		exists = ls_contact_lock(locker, key);
+			Datum		new_key = key;
+			bool		exists = ls_contact_follow(locker, seen, snapshot, &new_key);
+
+			if (exists && ls_contact_cmp(&order, key, new_key) != 0)
+				is_rekeyed = true;
 
 			do
 			{
-				if (exists)
-					matches[kept++] = matches[next];
 				next++;
+				if (!exists)
+					continue;
+				matches[kept] = matches[next - 1];
+				matches[kept++].key = new_key;
 			} while (next < nmatches &&
 					 ls_contact_cmp(&order, key, matches[next].key) == 0);
 		}
 		ls_row_lock_end(locker);
+		if (is_rekeyed)
+			qsort_arg(matches + first, kept - first, sizeof(DeliverMatch),
+					  cmp_history, &order);
 		ls_deliver(contacts, matches + first, kept - first, created_at,
 				   "history", true, counts);
 	}
+	ls_keyscan_close(seen);
 }

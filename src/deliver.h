@@ -38,12 +38,13 @@ extern void ls_deliver(ContactSource *contacts, DeliverMatch *matches,
 					   DeliverCounts *counts);
 
 /*
- * The same for matches of the past, which come in any order and are sorted in
- * place: locks the contacts in the order of their keys, leaves out those that
+ * The same for matches of the past, found under a snapshot, which come in any
+ * order and are sorted in place: locks the contacts in the order of their keys, leaves out those that
  * are gone, delivers with origin "history", some thousand at a time.
  */
 extern void ls_deliver_history(ContactSource *contacts, DeliverMatch *matches,
-							   int64 nmatches, TimestampTz created_at,
+							   int64 nmatches, Snapshot snapshot,
+							   TimestampTz created_at,
 							   DeliverCounts *counts);
 
 #endif							/* LS_DELIVER_H */

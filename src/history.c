@@ -349,7 +349,7 @@ fetch_stream(PastStream *past, Snapshot snapshot, TimestampTz clock,
 																  SPI_tuptable->tupdesc,
 																  2, &isnull));
 	}
-	ls_deliver_history(contacts, matches, n, clock, counts);
+	ls_deliver_history(contacts, matches, n, snapshot, clock, counts);
 }
 
 Datum
@@ -367,6 +367,7 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 	Snapshot	snapshot;
 	TimestampTz clock;
 
+	PreventCommandIfReadOnly("leadstream.fetch_history()");
 	deconstruct_array(ids, INT4OID, sizeof(int32), true, TYPALIGN_INT, &elems, &nulls, &n);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -394,6 +395,25 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 	foreach(lc, lock)
 		LockRelationOid(lfirst_oid(lc), ShareLock);
 	ls_writers_wait(list_difference_oid(wait_for, lock));
+
+	/*
+	 * A stream may have been disabled while we waited, and cleared already.
+	 * With this lock clear() waits for us, so one that is enabled now cannot
+	 * be cleared before its leads are there.
+	 */
+	if (OidIsValid(ls_catalog_relid("lead_match")))
+		LockRelationOid(ls_catalog_relid("lead_match"), RowExclusiveLock);
+	foreach(lc, pasts)
+	{
+		PastStream *past = lfirst(lc);
+		StreamRow  *row = ls_stream_read(past->row->stream_id);
+
+		if (row == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("stream %d does not exist", past->row->stream_id)));
+		ls_stream_check(row, true);
+	}
 
 	clock = ls_clock_read();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());

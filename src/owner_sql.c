@@ -178,6 +178,12 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"delete from leadstream.lead_match where lead_id = $1"
 	},
 
+	/* Take the matches of a stream with it: stream.  Nor here. */
+	[OWNER_FORGET_STREAM] = {
+		{INT4OID},
+		"delete from leadstream.lead_match where stream_id = $1"
+	},
+
 	/*
 	 * The event of a lead deleted, unless clear() has written one: lead,
 	 * contact, team, at, actor, stage.

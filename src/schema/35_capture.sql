@@ -52,3 +52,10 @@ as 'MODULE_PATHNAME', 'leadstream_forget_matches';
 comment on function leadstream.forget_matches() is
 'takes the matches of a deleted lead with it';
 revoke execute on function leadstream.forget_matches() from public;
+
+create function leadstream.forget_stream(stream_id integer) returns void
+language c volatile strict parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_forget_stream';
+comment on function leadstream.forget_stream(integer) is
+'removes the matches of a disabled stream, whose leads stay; called by drop_stream()';
+revoke execute on function leadstream.forget_stream(integer) from public;

@@ -173,6 +173,8 @@ as $$
 begin
 	create or replace trigger forget_matches after delete on leadstream.lead
 		for each row execute function leadstream.forget_matches();
+	-- Also where a subscriber's foreign keys erase leads.
+	alter table leadstream.lead enable always trigger forget_matches;
 	comment on trigger forget_matches on leadstream.lead is
 	'takes the matches of a deleted lead with it';
 	create or replace trigger note_deleted after delete on leadstream.lead

@@ -414,7 +414,7 @@ begin
 	end if;
 	if to_regclass('leadstream.lead_match') is not null then
 		perform leadstream._await_writers(s);
-		delete from leadstream.lead_match m where m.stream_id = s.stream_id;
+		perform leadstream.forget_stream(s.stream_id);
 	end if;
 	delete from leadstream.stream_version v where v.stream_id = s.stream_id;
 	delete from leadstream.stream_team t where t.stream_id = s.stream_id;

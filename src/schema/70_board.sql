@@ -64,6 +64,10 @@ declare
 begin
 	perform leadstream._not_null('name', name is null);
 	id := (leadstream._team_ids(array[name]))[1];
+	-- Before its row is locked: writers in flight may want to lock it, too.
+	if to_regclass('leadstream.lead') is not null then
+		perform leadstream._await_all_writers();
+	end if;
 	-- Waits for those who are giving a stream to it.
 	perform from leadstream.team t where t.team_id = id for update;
 	select string_agg(format('"%s"', s.stream), ', ' order by s.stream) into streams
@@ -76,7 +80,6 @@ begin
 				  hint = 'Give them other teams: select leadstream.alter_stream(''…'', teams => ''{…}'');';
 	end if;
 	if to_regclass('leadstream.lead') is not null then
-		perform leadstream._await_all_writers();
 		select count(*) into leads from leadstream.lead l where l.team_id = id;
 	end if;
 	if leads > 0 then
