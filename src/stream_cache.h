@@ -13,20 +13,7 @@
 #include "catalog.h"
 #include "rule_eval.h"
 #include "rule_index.h"
-
-/* A stream as its rows say. */
-typedef struct StreamRow
-{
-	int32		stream_id;
-	int32		rule_version;
-	char	   *account;
-	char	   *name;
-	Oid			owner;
-	bool		is_enabled;
-	Rule	   *rule;
-	int			nteams;
-	int32	   *team_ids;		/* ascending */
-} StreamRow;
+#include "stream_read.h"
 
 /* A stream's compiled rule; belongs to stream_cache.c. */
 typedef struct StreamProgram StreamProgram;
@@ -112,24 +99,5 @@ extern bool ls_error_is_fatal(const ErrorData *error);
  * which triggers fire, say a partition of a kind's.
  */
 extern void ls_streams_watch(Oid relid, Oid root);
-
-/*
- * One stream, enabled or not, with its teams, read afresh into the current
- * memory context; NULL if there is none.
- */
-extern StreamRow *ls_stream_read(int32 stream_id);
-
-/*
- * Whoever may call clear() or fetch_history() may call what they stand on:
- * the same errors if he has not the rights of the stream's owner, or it is
- * not in the state that is needed.
- */
-extern void ls_stream_check(const StreamRow *row, bool is_enabled);
-
-/* The kinds that a rule speaks of: a list of palloc'd strings, each once. */
-extern List *ls_rule_kind_names(const Rule *rule);
-
-/* The kinds that any version of a stream's rule spoke of. */
-extern List *ls_stream_kind_names(int32 stream_id);
 
 #endif							/* LS_STREAM_CACHE_H */
