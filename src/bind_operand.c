@@ -322,7 +322,7 @@ ls_bind_column_path(BindContext *cxt, Oid relid, const char *alias,
 		operand->sql = step->kind == RULE_LABEL ?
 			psprintf("pg_catalog.jsonb_object_field(%s, %s)", operand->sql,
 					 quote_literal_cstr(ls_rule_text(step))) :
-			psprintf("pg_catalog.jsonb_array_element(%s, %s)", operand->sql,
+			psprintf("leadstream.json_element(%s, %s)", operand->sql,
 					 ls_rule_text(step));
 	}
 	return operand;

@@ -29,6 +29,7 @@
 /* A sum that overflowed is kept divided by ten to the power of this. */
 #define SUM_SCALE		100
 
+PG_FUNCTION_INFO_V1(leadstream_json_element);
 PG_FUNCTION_INFO_V1(leadstream_as_number_text);
 PG_FUNCTION_INFO_V1(leadstream_as_number_jsonb);
 PG_FUNCTION_INFO_V1(leadstream_as_number_float8);
@@ -661,4 +662,22 @@ leadstream_times(PG_FUNCTION_ARGS)
 	if (result == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_NUMERIC(result);
+}
+
+/* json_element(value, subscript) */
+Datum
+leadstream_json_element(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *value = PG_GETARG_JSONB_P(0);
+	int32		subscript = PG_GETARG_INT32(1);
+	JsonbValue *element;
+
+	/* a scalar is stored as an array of one */
+	if (!JB_ROOT_IS_ARRAY(value) || JB_ROOT_IS_SCALAR(value) ||
+		subscript < 0 || subscript >= JB_ROOT_COUNT(value))
+		PG_RETURN_NULL();
+	element = getIthJsonbValueFromContainer(&value->root, subscript);
+	if (element == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(element));
 }

@@ -117,6 +117,13 @@ create function leadstream.is_blank(value anyarray)
 comment on function leadstream.is_blank(anyarray) is
 	'Is the array null or without elements? What rules mean by "is empty".';
 
+create function leadstream.json_element(value jsonb, subscript integer)
+returns jsonb
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'leadstream_json_element';
+comment on function leadstream.json_element(jsonb, integer) is
+'the element of a jsonb array, counted from 0; null where there is none, also where the value is no array (to the operator -> a scalar is one)';
+
 create function leadstream.json_has(container jsonb, member text)
 	returns boolean
 	language c immutable strict parallel safe

@@ -118,10 +118,10 @@ reset leadstream.clock;
 
 -- in a path a label is a key of an object, a subscript an element of an array
 insert into form_submit (contact_id, occurred_at, form, answers)
-values (1, '2026-01-01 00:00Z', 'path', '{"list": ["a", {"deep": 5}], "object": {"0": "b"}}');
+values (1, '2026-01-01 00:00Z', 'path', '{"list": ["a", {"deep": 5}], "object": {"0": "b"}, "scalar": "a"}');
 select w, leadstream.is_match(format('exists(form_submit where form = ''path'' and %s)', w)::leadstream.rule, 1)
 from unnest(array['answers.list[0] = ''a''', 'answers.list."0" = ''a''', 'answers.object."0" = ''b''',
-	'answers.object[0] = ''b''', 'answers.list[1].deep = 5', 'answers.none.deep is null',
+	'answers.object[0] = ''b''', 'answers.list[1].deep = 5', 'answers.none.deep is null', 'answers.scalar[0] is null',
 	'answers.list[999999999] is null']) w;
 
 -- as streams: nothing is lost between the text, the value and the tables
