@@ -721,7 +721,6 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 	attached = fired->layout == NULL ? slot :
 		execute_attr_map_slot(fired->layout, slot, fired->attached);
 
-	get_typlenbyval(contacts->key_base, &len, &byval);
 	for (int k = 0; k < fired->nkinds; k++)
 	{
 		KindColumns *columns = &fired->kinds[k];
@@ -735,6 +734,7 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 		nfound = ls_index_probe(ls_streams_index(set, kind), attached, &found);
 		if (nfound == 0)
 			continue;
+		get_typlenbyval(contacts->key_base, &len, &byval);
 		row.key = slot_getattr(slot, columns->contact, &isnull);
 		if (isnull || !convert_key(columns, contacts->key_base, &row.key))
 			continue;

@@ -301,7 +301,7 @@ comment on function leadstream._raise_enabled(text) is
 
 -- A statement in flight may be about to make a match of the stream, which must
 -- not find it gone: that would be an error to somebody who only inserts.
-create function leadstream._await_writers(s leadstream.stream) returns void
+create function leadstream._await_writers(of_stream integer default null) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -312,24 +312,28 @@ declare
 		union
 		select a.activity from leadstream.activity_source a
 		join pg_class c on c.oid = a.activity
-		where exists (
+		where of_stream is null or exists (
 			select from leadstream.stream_version v
-			where v.stream_id = s.stream_id
-			  and a.kind = any (leadstream.rule_kinds(v.rule))));
+			where v.stream_id = of_stream
+			  and a.kind = any (leadstream.rule_kinds(v.rule)))
+		order by 1);
 	relation regclass;
 begin
-	if s.changed <> pg_current_xact_id() then
+	if not exists (select from leadstream.stream s
+				   where s.changed = pg_current_xact_id_if_assigned()
+					 and (of_stream is null or s.stream_id = of_stream)) then
 		perform leadstream.wait_for_writers(relations);
 		return;
 	end if;
-	-- Others do not know yet that it is disabled, and new ones would come.
+	-- Others do not know yet what this transaction has changed, and new ones
+	-- would come.
 	foreach relation in array relations loop
 		execute format('lock table %s in share mode', relation);
 	end loop;
 end
 $$;
-comment on function leadstream._await_writers(leadstream.stream) is
-'waits for those who may still make matches of a disabled stream; where this transaction has disabled it, holds up writers of its tables until the end';
+comment on function leadstream._await_writers(integer) is
+'waits for those who may still make matches of a stream, or of any, as it was before; where this transaction has changed it, holds up writers of its tables until the end';
 
 create function leadstream.clear(name text) returns bigint
 language plpgsql volatile
@@ -345,7 +349,7 @@ begin
 	if to_regclass('leadstream.lead_match') is null then
 		return 0;
 	end if;
-	perform leadstream._await_writers(s);
+	perform leadstream._await_writers(s.stream_id);
 	return leadstream.clear_stream(s.stream_id);
 end
 $$;
@@ -413,7 +417,7 @@ begin
 		perform leadstream._raise_enabled(name);
 	end if;
 	if to_regclass('leadstream.lead_match') is not null then
-		perform leadstream._await_writers(s);
+		perform leadstream._await_writers(s.stream_id);
 		perform leadstream.forget_stream(s.stream_id);
 	end if;
 	delete from leadstream.stream_version v where v.stream_id = s.stream_id;

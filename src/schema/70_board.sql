@@ -24,35 +24,6 @@ $$;
 comment on function leadstream.create_team(text) is
 'creates a sales team with an empty board; returns its id';
 
--- A statement in flight may be about to make a lead for a team that streams
--- delivered to when it began.
-create function leadstream._await_all_writers() returns void
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-	relations constant regclass[] := array(
-		select q.contacts from leadstream.contact_source q
-		join pg_class c on c.oid = q.contacts
-		union
-		select a.activity from leadstream.activity_source a
-		join pg_class c on c.oid = a.activity);
-	relation regclass;
-begin
-	if not exists (select from leadstream.stream s
-				   where s.changed = pg_current_xact_id_if_assigned()) then
-		perform leadstream.wait_for_writers(relations);
-		return;
-	end if;
-	-- Others do not know yet what this transaction has changed.
-	foreach relation in array relations loop
-		execute format('lock table %s in share mode', relation);
-	end loop;
-end
-$$;
-comment on function leadstream._await_all_writers() is
-'waits for those who may still make leads as streams were before; where this transaction has changed a stream, holds up writers until the end';
-
 create function leadstream.drop_team(name text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -64,9 +35,10 @@ declare
 begin
 	perform leadstream._not_null('name', name is null);
 	id := (leadstream._team_ids(array[name]))[1];
-	-- Before its row is locked: writers in flight may want to lock it, too.
+	-- Statements in flight may be about to make leads for it.  Before its row
+	-- is locked: they may want to lock it, too.
 	if to_regclass('leadstream.lead') is not null then
-		perform leadstream._await_all_writers();
+		perform leadstream._await_writers();
 	end if;
 	-- Waits for those who are giving a stream to it.
 	perform from leadstream.team t where t.team_id = id for update;
