@@ -104,6 +104,14 @@ ls_judge_contact(Judge *judge, Datum key)
 	return judge->contact != NULL;
 }
 
+Datum
+ls_judge_key(Judge *judge)
+{
+	bool		isnull;
+
+	return slot_getattr(judge->contact, judge->contacts->key_attno, &isnull);
+}
+
 /*
  * A value as its cast to text gives it, which history compares with: char(n)
  * loses its blanks, and booleans are true and false.

@@ -29,6 +29,12 @@ extern Judge *ls_judge_begin(ContactSource *contacts, Snapshot snapshot,
 /* Step to a contact; false if no such contact is visible. */
 extern bool ls_judge_contact(Judge *judge, Datum key);
 
+/*
+ * The key of the contact stepped to as its own row has it: of a type like
+ * citext equal keys need not look alike.  Good until the next step.
+ */
+extern Datum ls_judge_key(Judge *judge);
+
 /* The account of the contact stepped to, as text ("" without accounts). */
 extern const char *ls_judge_account(Judge *judge);
 

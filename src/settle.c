@@ -38,6 +38,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
@@ -336,6 +337,25 @@ snapshot_before(Snapshot snapshot, CommandId command)
 }
 
 /*
+ * From here on the contact goes by the key in its own row, which the key that
+ * the activity came with is equal to but need not look like.
+ */
+static void
+take_own_key(Chunk *chunk, int start, int end, Datum key)
+{
+	ContactOrder *order = chunk->order;
+
+	if (order->byval || datumIsEqual(key, chunk->candidates[start].key, false, order->len))
+		return;
+	if (order->len == -1)
+		key = PointerGetDatum(PG_DETOAST_DATUM_COPY(key));
+	else
+		key = datumCopy(key, false, order->len);
+	for (int i = start; i < end; i++)
+		chunk->candidates[i].key = key;
+}
+
+/*
  * Judge the open candidates whose rules are foreign, or those whose rules are
  * not.  *current is the one being judged, for whoever catches an error.
  */
@@ -388,6 +408,7 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 						chunk->verdicts[k] = VERDICT_NO;
 					break;
 				}
+				take_own_key(chunk, start, end, ls_judge_key(judge));
 				stepped = true;
 			}
 			if (!is_own_account(judge, stream) ||
