@@ -217,7 +217,17 @@ is($subscriber->safe_psql('loud', q{
 			select from leadstream.lead l where l.lead_id = m.lead_id))}), '0',
 	'loud: with foreign keys that are always enabled, leads, events and matches go with a contact');
 
-my @complaints = scan_log($subscriber->logfile, sub { $_[0]{state} =~ /^57P0/ });
+# 18 leaks a reference to each table whose row triggers fire by way of another
+# one in an apply worker, whatever the triggers are (18.6; not 15 to 17).
+my $is_leaky = $subscriber->pg_version >= 18;
+my @complaints = scan_log(
+	$subscriber->logfile,
+	sub {
+		my ($c) = @_;
+
+		return $c->{state} =~ /^57P0/
+		  || ($is_leaky && $c->{text} =~ /^resource was not closed: relation "/);
+	});
 is(join("\n", @complaints), '', 'the log of the subscriber has no complaint');
 
 $subscriber->safe_psql($_, "drop subscription $_") foreach 'silent', 'loud';
