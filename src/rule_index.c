@@ -698,12 +698,6 @@ ls_index_finish(RuleIndex *index)
 	memcpy(index->found, index->residual, sizeof(int32) * index->nresidual);
 }
 
-int
-ls_index_residual(const RuleIndex *index)
-{
-	return index->nresidual;
-}
-
 /* ----------
  * Probing.
  * ----------

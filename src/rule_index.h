@@ -34,7 +34,4 @@ extern void ls_index_finish(RuleIndex *index);
  */
 extern int	ls_index_probe(RuleIndex *index, TupleTableSlot *slot, const int32 **streams);
 
-/* How many streams every row is the business of. */
-extern int	ls_index_residual(const RuleIndex *index);
-
 #endif							/* LS_RULE_INDEX_H */

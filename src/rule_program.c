@@ -312,16 +312,6 @@ ls_program_make(BoundRule *bound)
  * What a program reads.
  * ----------
  */
-bool
-ls_program_reads_source(const RuleProgram *program, int32 source_id)
-{
-	for (int i = 0; i < program->naggregates; i++)
-		for (int j = 0; j < program->aggregates[i].nsources; j++)
-			if (program->aggregates[i].sources[j].source->source_id == source_id)
-				return true;
-	return false;
-}
-
 Bitmapset *
 ls_program_contact_attnos(const RuleProgram *program)
 {

@@ -65,9 +65,6 @@ typedef struct RuleProgram
  */
 extern RuleProgram *ls_program_make(BoundRule *bound);
 
-/* Does any activity condition of the program read this kind? */
-extern bool ls_program_reads_source(const RuleProgram *program, int32 source_id);
-
 /* Contact columns read (offset by FirstLowInvalidHeapAttributeNumber). */
 extern Bitmapset *ls_program_contact_attnos(const RuleProgram *program);
 extern bool ls_program_is_foreign(const RuleProgram *program);

@@ -4,7 +4,8 @@
 -- rows by INSERT ... SELECT, into an unlogged table without indexes ("bare",
 -- where small costs are clean to read) and into one with a primary key and an
 -- index on (contact_id, occurred_at); each with the triggers and, in turn,
--- without; medians of five rounds, microseconds a row.
+-- without; medians of five rounds, microseconds a row.  Then what a new session
+-- pays before its first row, in time and in memory.
 --
 --   make dev <test/bench/streams.sql
 \set QUIET 1
@@ -80,3 +81,13 @@ select w.place as "table", w.streams, round(o.us::numeric, 2) as "without, us", 
 from median w join median o using (streams, place)
 where w.triggers and not o.triggers
 order by 1, 2;
+
+-- a new session meets the 10,000 streams of one kind
+\c -
+set client_min_messages = error;
+select clock_timestamp() as started \gset
+insert into indexed (contact_id) values (1);
+select round(extract(epoch from clock_timestamp() - :'started'::timestamptz) * 1000000 / 10000) as "first row, us a stream",
+	round(sum(total_bytes) / 10000) as "memory, bytes a stream"
+from pg_backend_memory_contexts
+where name like 'leadstream%' or parent like 'leadstream%';
