@@ -5,6 +5,7 @@
 #   make test [TESTS=...]         every test, on a throw-away server (test/run.sh)
 #   make matrix [SUITES=...]      that on each Debian suite's PostgreSQL (test/matrix.sh)
 #   make demo [DATA=folder]       the main job, shown on a throw-away server
+#   make bench [FULL=1]           every bar beside its rivals (test/bench/bench.sh)
 #   make dev                      psql on a throw-away server with this tree
 #
 # They install what is missing (Debian; matrix: in roots), build a private copy and
@@ -44,7 +45,7 @@ PG_CONFIG ?= pg_config
 # The scripts build by themselves, so these goals must work where PostgreSQL is
 # not installed yet: PGXS is left out for them.  (It would also take the DATA
 # of "make demo DATA=..." for a list of files to install.)
-SCRIPTED = test matrix demo dev
+SCRIPTED = test matrix demo bench dev
 ifneq (,$(filter $(SCRIPTED),$(MAKECMDGOALS)))
 
 ifneq (,$(filter-out $(SCRIPTED),$(MAKECMDGOALS)))
@@ -57,6 +58,8 @@ matrix:
 	@bash test/matrix.sh $(if $(TESTS),--tests '$(TESTS)') $(SUITES)
 demo:
 	@bash test/demo/demo.sh $(if $(DATA),--data '$(DATA)')
+bench:
+	@bash test/bench/bench.sh $(if $(FULL),--full) $(if $(OUT),--out '$(OUT)') $(if $(ONLY),--only '$(ONLY)')
 dev:
 	@bash test/run.sh --shell
 
@@ -95,4 +98,4 @@ $(OBJS) $(OBJS:.o=.bc): $(INCLUDED) src/rule_gram.h
 
 endif
 
-.PHONY: test matrix demo dev
+.PHONY: test matrix demo bench dev

@@ -56,12 +56,10 @@
 #include "guc.h"
 #include "instant.h"
 #include "key_scan.h"
+#include "lookup.h"
 #include "settle.h"
 
 PG_FUNCTION_INFO_V1(leadstream_capture);
-
-/* The source_id that stands for the contacts table. */
-#define CONTACTS_SOURCE		0
 
 /* Candidates at first, and from where on it is worth compacting them. */
 #define GATHER_ROOM			64
@@ -78,7 +76,7 @@ typedef enum KeyConversion
 /* A kind, as its columns lie in the table fired on. */
 typedef struct KindColumns
 {
-	CachedKind *kind;
+	ActivitySource *kind;
 	AttrNumber	contact;
 	AttrNumber	time;			/* 0: timeless */
 	Oid			time_type;
@@ -97,17 +95,19 @@ typedef struct FiredKey
 typedef struct FiredTable
 {
 	FiredKey	id;				/* hash key */
-	int			nkinds;			/* kinds that some enabled stream speaks of */
+	int			nkinds;			/* kinds that the table holds rows of */
 	KindColumns *kinds;
 	AttrMap    *layout;			/* to the attached table's; NULL: the same */
 	TupleTableSlot *attached;	/* a row in the attached table's layout */
 	/* of the contacts table */
 	AttrNumber	key;
 	AttrNumber	account;
-	bool		mapped;			/* are the next two filled in? */
-	int			ncolumns;
-	AttrNumber *columns;		/* columns some rule reads, as they lie here */
-	AttrNumber *source_columns; /* the same in the contacts table */
+	int			ncolumns;		/* of the contacts table, without dropped ones */
+	AttrNumber *columns;		/* as they lie here */
+	AttrNumber *source_columns; /* in the contacts table */
+	bool	   *is_read;		/* does a rule read it?  As of epoch */
+	uint64		epoch;
+	bool		is_read_known;
 } FiredTable;
 
 typedef struct Gathering
@@ -124,11 +124,14 @@ typedef struct Gathering
 	int			rekeyed_room;
 	bool		floor_known;	/* has newest been initialised? */
 	FiredTable *fired;			/* the last table that fired */
-	Datum	   *last_keys;		/* by stream: the last candidate's contact */
-	bool	   *has_last_key;
+	uint64		serial;			/* no other gather has it */
+	bool		has_rows;
 } Gathering;
 
 static Gathering *top_gather = NULL;
+
+/* What the row at hand may concern; never in use for two rows at a time. */
+static Lookup found;
 
 /*
  * The streams that a statement without a gather began with.  A statement is
@@ -229,7 +232,7 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 	if (loose.set)
 	{
-		ls_streams_unpin(loose.set);
+		ls_streams_drop(loose.set);
 		loose.set = NULL;
 	}
 }
@@ -253,8 +256,8 @@ source_root(StreamSet *set, int32 source_id)
 	if (source_id == CONTACTS_SOURCE)
 		return set->contacts->relid;
 	for (int k = 0; k < set->nkinds; k++)
-		if (set->kinds[k].source->source_id == source_id)
-			return set->kinds[k].source->relid;
+		if (set->kinds[k]->source_id == source_id)
+			return set->kinds[k]->relid;
 	return InvalidOid;
 }
 
@@ -262,8 +265,11 @@ source_root(StreamSet *set, int32 source_id)
 static Gathering *
 open_gather(StreamSet *set, int32 source_id)
 {
+	static uint64 serial = 0;
 	Gathering	   *gather = MemoryContextAllocZero(TopTransactionContext,
 												sizeof(Gathering));
+
+	gather->serial = ++serial;
 
 	gather->settlement.set = set;
 	gather->settlement.command = InvalidCommandId;
@@ -314,25 +320,17 @@ close_gather(Gathering *gather)
 static void
 start_keeping(Gathering *gather)
 {
-	int			nstreams = gather->settlement.set->nstreams;
-
 	gather->context = AllocSetContextCreate(TopTransactionContext,
 											"leadstream gather",
 											ALLOCSET_DEFAULT_SIZES);
 	gather->room = GATHER_ROOM;
 	gather->settlement.candidates =
 		MemoryContextAlloc(gather->context, sizeof(Candidate) * gather->room);
-	gather->last_keys =
-		MemoryContextAllocExtended(gather->context, sizeof(Datum) * nstreams,
-								   MCXT_ALLOC_HUGE);
-	gather->has_last_key =
-		MemoryContextAllocExtended(gather->context, sizeof(bool) * nstreams,
-								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
 /* The origin's index, made if need be. */
 static uint16
-find_origin(Gathering *gather, Oid relid, const char *what, bool is_contact)
+find_origin(Gathering *gather, Oid relid, const char *what, ActivitySource *kind)
 {
 	Settlement *settlement = &gather->settlement;
 	CandidateOrigin *origin;
@@ -362,7 +360,7 @@ find_origin(Gathering *gather, Oid relid, const char *what, bool is_contact)
 	origin = &settlement->origins[settlement->norigins];
 	origin->relid = relid;
 	origin->what = what;
-	origin->is_contact = is_contact;
+	origin->kind = kind;
 	return settlement->norigins++;
 }
 
@@ -372,7 +370,7 @@ typedef struct RowFacts
 	Relation	rel;
 	HeapTuple	tuple;
 	const char *what;			/* as in CandidateOrigin */
-	bool		is_contact;
+	ActivitySource *kind;		/* NULL: of contacts */
 	Datum		key;			/* the contact; in the row's memory until kept */
 	bool		key_is_kept;
 	uint16		origin;
@@ -395,15 +393,19 @@ row_command(Relation rel, HeapTuple tuple)
  * missed here is found when candidates are sorted.
  */
 static inline bool
-is_repetition(Gathering *gather, int32 stream, Datum key, bool byval, int16 len)
+is_repetition(Gathering *gather, CachedStream *stream, Datum key, bool byval, int16 len)
 {
-	return gather->context && gather->has_last_key[stream] &&
-		datumIsEqual(gather->last_keys[stream], key, byval, len);
+	return stream->gather == gather->serial &&
+		datumIsEqual(stream->last_key, key, byval, len);
 }
 
-/* Add a candidate. */
+/*
+ * Add a candidate: a stream, or, with NULL, all those below a digest, which
+ * are to be found when the contact has been locked.
+ */
 static void
-add_candidate(Gathering *gather, RowFacts *row, int32 stream, bool byval, int16 len)
+add_candidate(Gathering *gather, RowFacts *row, CachedStream *stream,
+			  uint64 digest, bool byval, int16 len)
 {
 	Settlement *settlement = &gather->settlement;
 	Candidate  *candidate;
@@ -417,7 +419,7 @@ add_candidate(Gathering *gather, RowFacts *row, int32 stream, bool byval, int16 
 
 		row->key = datumCopy(row->key, byval, len);
 		row->origin = find_origin(gather, RelationGetRelid(row->rel),
-								  row->what, row->is_contact);
+								  row->what, row->kind);
 		row->key_is_kept = true;
 		/* InvalidCommandId is the greatest */
 		settlement->command = Min(settlement->command, command);
@@ -437,11 +439,17 @@ add_candidate(Gathering *gather, RowFacts *row, int32 stream, bool byval, int16 
 	}
 	candidate = &settlement->candidates[settlement->ncandidates++];
 	candidate->key = row->key;
-	candidate->stream = stream;
+	candidate->stream_id = stream ? stream->stream_id : 0;
+	candidate->digest = digest;
 	candidate->tid = row->tuple->t_self;
 	candidate->origin = row->origin;
-	gather->last_keys[stream] = row->key;
-	gather->has_last_key[stream] = true;
+	candidate->is_several = false;
+	candidate->is_found = false;
+	if (stream)
+	{
+		stream->gather = gather->serial;
+		stream->last_key = row->key;
+	}
 }
 
 
@@ -539,22 +547,21 @@ describe_activity(StreamSet *set, FiredTable *fired, Relation rel, Oid root)
 	fired->kinds = palloc0(sizeof(KindColumns) * Max(set->nkinds, 1));
 	for (int k = 0; k < set->nkinds; k++)
 	{
-		CachedKind *kind = &set->kinds[k];
+		ActivitySource *kind = set->kinds[k];
 		KindColumns *columns = &fired->kinds[fired->nkinds];
 
-		if (kind->source->relid != root || kind->nstreams == 0)
+		if (kind->relid != root)
 			continue;
-		if (kind->source->missing)
+		if (kind->missing)
 		{
-			/* its streams are broken; asking for them says so */
-			(void) ls_streams_index(set, kind);
+			ls_streams_report_kind(set, kind);
 			continue;
 		}
 		columns->kind = kind;
-		columns->contact = column_by_name(desc, kind->source->contact_name);
-		columns->time = column_by_name(desc, kind->source->time_name);
+		columns->contact = column_by_name(desc, kind->contact_name);
+		columns->time = column_by_name(desc, kind->time_name);
 		if (columns->contact == InvalidAttrNumber ||
-			(kind->source->time_name && columns->time == InvalidAttrNumber))
+			(kind->time_name && columns->time == InvalidAttrNumber))
 			continue;
 		columns->contact_type =
 			getBaseType(TupleDescAttr(desc, columns->contact - 1)->atttypid);
@@ -611,7 +618,33 @@ find_fired(StreamSet *set, Relation rel, int32 source_id, Oid root)
 	if (source_id == CONTACTS_SOURCE)
 	{
 		FiredTable	described = {0};
+		TupleDesc	desc = RelationGetDescr(rel);
 
+		described.columns = palloc(sizeof(AttrNumber) * desc->natts);
+		described.source_columns = palloc(sizeof(AttrNumber) * desc->natts);
+		described.is_read = palloc0(sizeof(bool) * desc->natts);
+		for (int i = 0; i < desc->natts; i++)
+		{
+			Form_pg_attribute att = TupleDescAttr(desc, i);
+
+			if (att->attisdropped)
+				continue;
+			described.columns[described.ncolumns] = att->attnum;
+			described.source_columns[described.ncolumns++] =
+				id.relid == set->contacts->relid ? att->attnum :
+				get_attnum(set->contacts->relid, NameStr(att->attname));
+		}
+		if (id.relid != set->contacts->relid)
+		{
+			Relation	attached = table_open(set->contacts->relid, AccessShareLock);
+
+			described.layout = ls_build_attrmap_if_req(desc, RelationGetDescr(attached));
+			if (described.layout)
+				described.attached =
+					MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(attached)),
+											 &TTSOpsVirtual);
+			table_close(attached, NoLock);
+		}
 		described.key = column_by_name(RelationGetDescr(rel),
 									   set->contacts->key_name);
 		/* somebody's own trigger, on a table that only looks like contacts */
@@ -718,21 +751,20 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 										   gather->root);
 	if (fired->nkinds == 0)
 		return;
+	ls_streams_trim(set);
 	attached = fired->layout == NULL ? slot :
 		execute_attr_map_slot(fired->layout, slot, fired->attached);
 
 	for (int k = 0; k < fired->nkinds; k++)
 	{
 		KindColumns *columns = &fired->kinds[k];
-		CachedKind *kind = columns->kind;
+		ActivitySource *kind = columns->kind;
 		RowFacts	row = {0};
-		const int32 *found;
-		int			nfound;
 		bool		isnull;
 		bool		concerned = false;
 
-		nfound = ls_index_probe(ls_streams_index(set, kind), attached, &found);
-		if (nfound == 0)
+		ls_look_up_row(set, kind, attached, &found);
+		if (found.hits.n + found.ndeeper == 0)
 			continue;
 		get_typlenbyval(contacts->key_base, &len, &byval);
 		row.key = slot_getattr(slot, columns->contact, &isnull);
@@ -742,25 +774,33 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 			row.key = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row.key));
 		row.rel = trigdata->tg_relation;
 		row.tuple = trigdata->tg_trigtuple;
-		row.what = kind->source->kind;
+		row.what = kind->kind;
+		row.kind = kind;
 
-		for (int i = 0; i < nfound; i++)
+		for (int i = 0; i < found.hits.n; i++)
 		{
-			int32		stream = found[i];
+			CachedStream *stream = ls_streams_get(set, found.hits.streams[i]);
 			RuleProgram *program;
 
+			if (stream == NULL)
+				continue;
 			if (is_repetition(gather, stream, row.key, byval, len))
 			{
 				concerned = true;
 				continue;
 			}
-			program = ls_streams_program(set, &set->streams[stream]);
+			program = ls_streams_program(set, stream);
 			/* a foreign rule may raise errors: it is judged where they end */
 			if (program == NULL ||
 				(!ls_program_is_foreign(program) &&
-				 !ls_program_concerns(program, kind->source->source_id, attached)))
+				 !ls_program_concerns(program, kind->source_id, attached)))
 				continue;
-			add_candidate(gather, &row, stream, byval, len);
+			add_candidate(gather, &row, stream, 0, byval, len);
+			concerned = true;
+		}
+		for (int i = 0; i < found.ndeeper; i++)
+		{
+			add_candidate(gather, &row, NULL, found.deeper[i], byval, len);
 			concerned = true;
 		}
 		if (concerned)
@@ -774,39 +814,24 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
  * -------------------------------------------------------------------------
  */
 
-/* Map the columns that any rule reads to the table fired on. */
+/* Find out which columns rules read, of all those that a contact has. */
 static void
-map_columns(StreamSet *set, FiredTable *fired, Relation rel)
+find_read_columns(StreamSet *set, FiredTable *fired)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(set->context);
-	Bitmapset  *read = NULL;
-	int			x = -1;
-
-	for (int i = 0; i < set->nstreams; i++)
+	do
 	{
-		RuleProgram *program = ls_streams_program(set, &set->streams[i]);
-
-		if (program)
-			read = bms_add_members(read, ls_program_contact_attnos(program));
-	}
-	fired->columns = palloc(sizeof(AttrNumber) * (bms_num_members(read) + 1));
-	fired->source_columns = palloc(sizeof(AttrNumber) * (bms_num_members(read) + 1));
-	while ((x = bms_next_member(read, x)) >= 0)
-	{
-		AttrNumber	attno = x + FirstLowInvalidHeapAttributeNumber;
-		AttrNumber	here = InvalidAttrNumber;
-
-		if (attno > 0)
+		(void) ls_streams_paths(set, CONTACTS_SOURCE);
+		fired->epoch = set->epoch;
+		for (int c = 0; c < fired->ncolumns; c++)
 		{
-			char	   *name = get_attname(set->contacts->relid, attno, true);
+			uint64		digest = ls_digest(DIGEST_UPDATE, fired->source_columns[c]);
 
-			here = column_by_name(RelationGetDescr(rel), name);
+			found.hits.n = 0;
+			fired->is_read[c] = ls_index_find(set->index, digest, &found.hits) ||
+				found.hits.n > 0;
 		}
-		fired->columns[fired->ncolumns] = here;
-		fired->source_columns[fired->ncolumns++] = attno;
-	}
-	fired->mapped = true;
-	MemoryContextSwitchTo(oldcontext);
+	} while (fired->epoch != set->epoch);
+	fired->is_read_known = true;
 }
 
 /* Do two versions of a row differ in a column? */
@@ -855,6 +880,27 @@ note_rekeyed(Gathering *gather, Datum key, Datum old, bool byval, int16 len)
 	MemoryContextSwitchTo(oldcontext);
 }
 
+/*
+ * Add those that a change of a contact concerns, looking at the contact as it
+ * is now: we have locked it by writing it.
+ */
+static void
+gather_changed(Gathering *gather, RowFacts *row, uint64 digest,
+			   TupleTableSlot *attached, bool byval, int16 len)
+{
+	StreamSet  *set = gather->settlement.set;
+
+	ls_look_up_contact(set, digest, attached, &found.hits);
+	for (int i = 0; i < found.hits.n; i++)
+	{
+		CachedStream *stream = ls_streams_get(set, found.hits.streams[i]);
+
+		if (stream && !is_repetition(gather, stream, row->key, byval, len) &&
+			ls_streams_program(set, stream) != NULL)
+			add_candidate(gather, row, stream, 0, byval, len);
+	}
+}
+
 static void
 gather_contact(Gathering *gather, TriggerData *trigdata)
 {
@@ -862,32 +908,31 @@ gather_contact(Gathering *gather, TriggerData *trigdata)
 	FiredTable *fired = gather->fired;
 	bool		is_update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
 	TupleTableSlot *slot = is_update ? trigdata->tg_newslot : trigdata->tg_trigslot;
+	TupleTableSlot *attached;
 	RowFacts	row = {0};
-	Bitmapset  *changed = NULL;
 	bool		all = !is_update;
 	bool		isnull;
 	int16		len;
 	bool		byval;
 
-	if (set->nstreams == 0)
-		return;
 	if (fired == NULL || fired->id.relid != RelationGetRelid(trigdata->tg_relation))
 		fired = gather->fired = find_fired(set, trigdata->tg_relation,
 										   CONTACTS_SOURCE, set->contacts->relid);
 	if (fired->key == InvalidAttrNumber)
 		return;
+	ls_streams_trim(set);
 
 	if (is_update)
 	{
-		if (!fired->mapped)
-			map_columns(set, fired, trigdata->tg_relation);
-		for (int c = 0; c < fired->ncolumns; c++)
-			if (is_changed(trigdata, fired->columns[c]))
-				changed = bms_add_member(changed, fired->source_columns[c] -
-										 FirstLowInvalidHeapAttributeNumber);
+		bool		any = false;
+
+		if (!fired->is_read_known || fired->epoch != set->epoch)
+			find_read_columns(set, fired);
+		for (int c = 0; c < fired->ncolumns && !any; c++)
+			any = fired->is_read[c] && is_changed(trigdata, fired->columns[c]);
 		all = fired->account != InvalidAttrNumber &&
 			is_changed(trigdata, fired->account);
-		if (changed == NULL && !all)
+		if (!any && !all)
 			return;
 	}
 
@@ -900,24 +945,22 @@ gather_contact(Gathering *gather, TriggerData *trigdata)
 	row.rel = trigdata->tg_relation;
 	row.tuple = is_update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
 	row.what = is_update ? "update" : "insert";
-	row.is_contact = true;
 	if (is_update && is_changed(trigdata, fired->key))
 		note_rekeyed(gather, row.key,
 					 slot_getattr(trigdata->tg_trigslot, fired->key, &isnull),
 					 byval, len);
-
-	for (int i = 0; i < set->nstreams; i++)
+	attached = fired->layout == NULL ? slot :
+		execute_attr_map_slot(fired->layout, slot, fired->attached);
+	if (all)
 	{
-		RuleProgram *program;
-
-		if (is_repetition(gather, i, row.key, byval, len))
-			continue;
-		program = ls_streams_program(set, &set->streams[i]);
-		if (program == NULL ||
-			(!all && !bms_overlap(changed, ls_program_contact_attnos(program))))
-			continue;
-		add_candidate(gather, &row, i, byval, len);
+		gather_changed(gather, &row, ls_digest(DIGEST_INSERT, 0), attached, byval, len);
+		/* what needs rows is found by those that are there already */
+		add_candidate(gather, &row, NULL, ROWS_OF_CONTACT, byval, len);
 	}
+	for (int c = 0; is_update && c < fired->ncolumns; c++)
+		if (fired->is_read[c] && is_changed(trigdata, fired->columns[c]))
+			gather_changed(gather, &row, ls_digest(DIGEST_UPDATE, fired->source_columns[c]),
+						   attached, byval, len);
 }
 
 
@@ -972,6 +1015,10 @@ check_trigger(FunctionCallInfo fcinfo)
 static void
 gather_row(Gathering *gather, TriggerData *trigdata, int32 source_id)
 {
+	/* rows of one statement are of one mind; of one row look_up sees to it */
+	if (gather->has_rows)
+		ls_streams_settle_state(gather->settlement.set);
+	gather->has_rows = true;
 	if (source_id == CONTACTS_SOURCE)
 		gather_contact(gather, trigdata);
 	else
@@ -996,15 +1043,20 @@ settle_row(TriggerData *trigdata, int32 source_id)
 		StreamSet  *set = ls_streams_pin();
 
 		if (loose.set)
-			ls_streams_unpin(loose.set);
+			ls_streams_drop(loose.set);
+		if (set)
+		{
+			ls_streams_keep(set);
+			ls_streams_unpin(set);
+		}
 		loose.set = set;
 		loose.lxid = LS_MY_LXID;
 		loose.command = command;
 	}
-	if (loose.set == NULL || loose.set->nstreams == 0)
+	if (loose.set == NULL)
 		return;
 
-	loose.set->pins++;
+	ls_streams_share(loose.set);
 	gather = open_gather(loose.set, source_id);
 	gather_row(gather, trigdata, source_id);
 	close_gather(gather);

@@ -14,8 +14,11 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
@@ -26,6 +29,7 @@
 #include "utils/typcache.h"
 
 #include "catalog.h"
+#include "digest.h"
 
 Oid
 ls_catalog_relid(const char *name)
@@ -198,6 +202,7 @@ ls_catalog_activities(void)
 		s->source_id = DatumGetInt32(heap_getattr(tuple, ACTIVITY_SOURCE_ID,
 												  desc, &isnull));
 		value = heap_getattr(tuple, ACTIVITY_SOURCE_KIND, desc, &isnull);
+		s->digest = ls_digest(DIGEST_ROW, s->source_id);
 		s->kind = TextDatumGetCString(value);
 		s->relid = DatumGetObjectId(heap_getattr(tuple, ACTIVITY_SOURCE_ACTIVITY,
 												 desc, &isnull));
@@ -205,6 +210,8 @@ ls_catalog_activities(void)
 		s->contact_attno = column_attno(s->relid, s->contact_name);
 		s->time_name = name_column(tuple, desc, ACTIVITY_SOURCE_TIME);
 		s->time_attno = column_attno(s->relid, s->time_name);
+		s->account_name = name_column(tuple, desc, ACTIVITY_SOURCE_ACCOUNT);
+		s->account_attno = column_attno(s->relid, s->account_name);
 		value = heap_getattr(tuple, ACTIVITY_SOURCE_ONLY, desc, &isnull);
 		if (!isnull)
 			s->only = (Rule *) PG_DETOAST_DATUM_COPY(value);
@@ -214,6 +221,8 @@ ls_catalog_activities(void)
 			s->missing = s->contact_name;
 		else if (s->time_name != NULL && s->time_attno == InvalidAttrNumber)
 			s->missing = s->time_name;
+		else if (s->account_name != NULL && s->account_attno == InvalidAttrNumber)
+			s->missing = s->account_name;
 		s->contact_type = s->contact_attno == InvalidAttrNumber ? InvalidOid :
 			getBaseType(get_atttype(s->relid, s->contact_attno));
 		s->time_type = s->time_attno == InvalidAttrNumber ? InvalidOid :
@@ -223,4 +232,42 @@ ls_catalog_activities(void)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;
+}
+
+Oid
+ls_catalog_index(Relation rel, AttrNumber attno)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+	Oid			result = InvalidOid;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (index->rd_index->indkey.values[0] == attno && index->rd_index->indisvalid &&
+			index->rd_rel->relam == BTREE_AM_OID)
+			result = lfirst_oid(lc);
+		index_close(index, AccessShareLock);
+		if (OidIsValid(result))
+			break;
+	}
+	list_free(indexes);
+	return result;
+}
+
+SysScanDesc
+ls_catalog_scan(Relation rel, AttrNumber attno, Datum value, bool is_int8,
+				AttrNumber second, const int32 *above, Snapshot snapshot)
+{
+	ScanKeyData keys[2];
+	Oid			index = ls_catalog_index(rel, attno);
+
+	ScanKeyInit(&keys[0], attno, BTEqualStrategyNumber,
+				is_int8 ? F_INT8EQ : F_INT4EQ, value);
+	if (above)
+		ScanKeyInit(&keys[1], second, BTGreaterStrategyNumber, F_INT4GT,
+					Int32GetDatum(*above));
+	return systable_beginscan(rel, index, OidIsValid(index), snapshot,
+							  above ? 2 : 1, keys);
 }

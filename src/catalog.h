@@ -10,9 +10,12 @@
 #define LS_CATALOG_H
 
 #include "access/attnum.h"
+#include "access/genam.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "pgtime.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
 
 #include "rule_format.h"
 
@@ -44,6 +47,7 @@
 #define STREAM_RULE_VERSION			7
 #define STREAM_OWNER				8
 #define STREAM_CHANGED				9
+#define STREAM_HOME					12
 
 #define STREAM_TEAM_STREAM			1
 #define STREAM_TEAM_TEAM			2
@@ -73,6 +77,9 @@ typedef struct ActivitySource
 	AttrNumber	time_attno;		/* 0: timeless */
 	char	   *time_name;
 	Oid			time_type;		/* timestamptz, timestamp or date */
+	AttrNumber	account_attno;	/* 0: rows do not say */
+	char	   *account_name;
+	uint64		digest;			/* where streams stand that its rows concern */
 	Rule	   *only;			/* NULL: all rows of the table */
 	char	   *missing;		/* a column that is gone; rules do not bind */
 } ActivitySource;
@@ -94,6 +101,19 @@ extern char *ls_catalog_key_operator(const ContactSource *contacts);
 
 /* The same, or error 55000 that says what is missing. */
 extern ContactSource *ls_catalog_need_contacts(void);
+
+/* The btree index of one of leadstream's tables that begins with a column. */
+extern Oid	ls_catalog_index(Relation rel, AttrNumber attno);
+
+/*
+ * A scan, like that of a system catalog, of the rows of one of leadstream's
+ * tables with a value (an int4 or an int8) in a column, and in the column
+ * "second" one above a limit where that is not NULL, by the index that begins
+ * with the column.  A NULL snapshot is that of this moment.
+ */
+extern SysScanDesc ls_catalog_scan(Relation rel, AttrNumber attno, Datum value,
+								   bool is_int8, AttrNumber second,
+								   const int32 *above, Snapshot snapshot);
 
 /* OID of a table of the schema leadstream; InvalidOid where it is missing. */
 extern Oid	ls_catalog_relid(const char *name);

@@ -176,7 +176,7 @@ leadstream_clear_stream(PG_FUNCTION_ARGS)
 {
 	int32		stream_id = PG_GETARG_INT32(0);
 	ContactSource *contacts = ls_catalog_need_contacts();
-	StreamRow  *stream = ls_stream_read(stream_id);
+	StreamRow  *stream = ls_stream_read(stream_id, NULL);
 	MemoryContext oldcontext = CurrentMemoryContext;
 	MemoryContext context;
 	ContactOrder order;
@@ -240,7 +240,7 @@ Datum
 leadstream_forget_stream(PG_FUNCTION_ARGS)
 {
 	int32		stream_id = PG_GETARG_INT32(0);
-	StreamRow  *stream = ls_stream_read(stream_id);
+	StreamRow  *stream = ls_stream_read(stream_id, NULL);
 	OwnerState	owner;
 	Datum		value = Int32GetDatum(stream_id);
 

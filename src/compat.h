@@ -102,6 +102,15 @@
 	build_attrmap_by_name_if_req(indesc, outdesc)
 #endif
 
+/* 16 has one function for the rights on all kinds of objects (utils/acl.h). */
+#if PG_VERSION_NUM >= 160000
+#define ls_may_execute(function) \
+	(object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define ls_may_execute(function) \
+	(pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
 /* 18 counts index searches for EXPLAIN ANALYZE, if given where. */
 #if PG_VERSION_NUM >= 180000
 #define ls_index_beginscan(heap, index, snapshot, nkeys) \

@@ -171,6 +171,14 @@ lock_version(RowLocker *locker, Relation leaf, ItemPointer tid)
 int
 ls_row_lock(RowLocker *locker, Datum key)
 {
+	RowPlace	place;
+
+	return ls_row_lock_at(locker, key, &place);
+}
+
+int
+ls_row_lock_at(RowLocker *locker, Datum key, RowPlace *place)
+{
 	bool		is_newest = false;	/* was the scan opened for this key? */
 
 	for (int attempt = 0; attempt < MAX_LOCK_ATTEMPTS; attempt++)
@@ -185,7 +193,11 @@ ls_row_lock(RowLocker *locker, Datum key)
 		while (!missed && ls_keyscan_next(locker->scan, &leaf, &tid) != NULL)
 		{
 			if (lock_version(locker, leaf, &tid))
+			{
 				nlocked++;
+				place->relid = RelationGetRelid(leaf);
+				place->tid = tid;
+			}
 			else
 				missed = true;
 		}

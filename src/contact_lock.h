@@ -14,6 +14,7 @@
 #include "utils/snapshot.h"
 
 struct KeyScan;
+struct RowPlace;
 
 /* A session of locking the rows of keys in one table. */
 typedef struct RowLocker RowLocker;
@@ -31,6 +32,9 @@ extern RowLocker *ls_row_lock_begin(Oid relid, AttrNumber key_attno,
  * (lock_timeout, deadlock, cancel) are the transaction's.
  */
 extern int	ls_row_lock(RowLocker *locker, Datum key);
+
+/* The same, and where the version locked last is stored. */
+extern int	ls_row_lock_at(RowLocker *locker, Datum key, struct RowPlace *place);
 
 /*
  * Lock the contact that had a key in a snapshot, whatever key it has now,

@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "pgtime.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
@@ -24,6 +26,7 @@
  * the functions chooses the account they work in, so anybody may set it.
  */
 char	   *ls_guc_account = NULL;
+int			ls_guc_cache_size = 16 * 1024;
 
 /*
  * leadstream.capture: silences capture for a data migration.  Leads can be
@@ -80,6 +83,14 @@ ls_guc_define(void)
 							   PGC_USERSET,
 							   0,
 							   NULL, NULL, NULL);
+	DefineCustomIntVariable("leadstream.cache_size",
+							"Sets the memory that a session may keep compiled rules in.",
+							"Rules that do not fit are compiled again when they are needed.",
+							&ls_guc_cache_size,
+							16 * 1024, 64, MAX_KILOBYTES,
+							PGC_USERSET,
+							GUC_UNIT_KB,
+							NULL, NULL, NULL);
 	DefineCustomBoolVariable("leadstream.capture",
 							 "Makes leads of new rows.",
 							 "Off, rows are stored without being judged; fetch_history finds them later.",

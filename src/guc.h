@@ -13,6 +13,9 @@
 /* The account that functions work in; never NULL, "" without accounts. */
 extern char *ls_guc_account;
 
+/* leadstream.cache_size: memory for compiled rules, in kilobytes. */
+extern int	ls_guc_cache_size;
+
 /* Are rows captured at all? */
 extern bool ls_guc_capture;
 

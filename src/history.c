@@ -376,7 +376,7 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 		PastStream *past = palloc0(sizeof(PastStream));
 		List	   *relids;
 
-		if (nulls[i] || (past->row = ls_stream_read(DatumGetInt32(elems[i]))) == NULL)
+		if (nulls[i] || (past->row = ls_stream_read(DatumGetInt32(elems[i]), NULL)) == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("stream %d does not exist", nulls[i] ? 0 : DatumGetInt32(elems[i]))));
@@ -406,7 +406,7 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 	foreach(lc, pasts)
 	{
 		PastStream *past = lfirst(lc);
-		StreamRow  *row = ls_stream_read(past->row->stream_id);
+		StreamRow  *row = ls_stream_read(past->row->stream_id, NULL);
 
 		if (row == NULL)
 			ereport(ERROR,

@@ -52,6 +52,7 @@ typedef struct KeyLeaf
 	Relation	rel;
 	Relation	index;			/* NULL: read the whole leaf */
 	bool		index_has_time;
+	ScanDirection direction;	/* newest first, if it has the time */
 	RegProcedure key_eq;		/* column = key */
 	Oid			key_collation;
 	Oid			key_subtype;
@@ -61,6 +62,7 @@ typedef struct KeyLeaf
 	TupleTableSlot *slot;		/* in the leaf's own layout */
 	IndexScanDesc index_scan;
 	int			index_nkeys;	/* keys the scan was made for */
+	IndexScanDesc entry_scan;	/* of entries: always three keys */
 	TableScanDesc table_scan;
 } KeyLeaf;
 
@@ -71,7 +73,8 @@ struct KeyScan
 	KeyLeaf    *leaves;
 	int			nleaves;
 	int			current;		/* leaf being read */
-	TupleTableSlot *slot;		/* in the layout of the table opened */
+	TupleTableSlot *slot;		/* in the layout of the table opened, if it has
+								 * children */
 	Datum		key;
 	bool		has_bound;
 	TimestampTz bound;
@@ -159,6 +162,8 @@ choose_index(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
 				index_close(leaf->index, AccessShareLock);
 			leaf->index = index;
 			leaf->index_has_time = has_time;
+			leaf->direction = has_time && (index->rd_indoption[1] & INDOPTION_DESC) ?
+				ForwardScanDirection : BackwardScanDirection;
 			leaf->key_eq = eq;
 			leaf->key_subtype = subtype;
 			leaf->key_collation = index->rd_indcollation[0];
@@ -199,16 +204,20 @@ ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 	Relation	root = table_open(relid, AccessShareLock);
 	List	   *relids;
 	ListCell   *lc;
-	char	   *key_name = get_attname(relid, key_attno, false);
-	char	   *time_name = time_attno == InvalidAttrNumber ? NULL :
-		get_attname(relid, time_attno, false);
+	char	   *key_name = NULL;
+	char	   *time_name = NULL;
 
 	scan->mcxt = CurrentMemoryContext;
 	scan->snapshot = snapshot;
-	scan->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(root)),
-										  &TTSOpsVirtual);
 	if (root->rd_rel->relhassubclass)
+	{
 		relids = find_all_inheritors(relid, AccessShareLock, NULL);
+		key_name = get_attname(relid, key_attno, false);
+		if (time_attno != InvalidAttrNumber)
+			time_name = get_attname(relid, time_attno, false);
+		scan->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(root)),
+											  &TTSOpsVirtual);
+	}
 	else
 		relids = list_make1_oid(relid);
 	scan->leaves = palloc0(sizeof(KeyLeaf) * list_length(relids));
@@ -233,8 +242,7 @@ ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 			leaf->map = convert_tuples_by_name(RelationGetDescr(rel),
 											   scan->slot->tts_tupleDescriptor);
 		choose_index(leaf, key_type,
-					 time_name == NULL ? InvalidAttrNumber :
-					 lfirst_oid(lc) == relid ? time_attno :
+					 time_attno == InvalidAttrNumber || lfirst_oid(lc) == relid ? time_attno :
 					 get_attnum(lfirst_oid(lc), time_name));
 	}
 	table_close(root, NoLock);
@@ -297,7 +305,7 @@ next_in_leaf(KeyScan *scan, KeyLeaf *leaf)
 {
 	if (leaf->index)
 	{
-		while (index_getnext_slot(leaf->index_scan, BackwardScanDirection,
+		while (index_getnext_slot(leaf->index_scan, leaf->direction,
 								  leaf->slot))
 			if (!is_too_new(scan, leaf))
 				return true;
@@ -378,6 +386,112 @@ ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid)
 	return fresh;
 }
 
+/*
+ * Start over for index entries.  The scan has a descriptor of its own, so the
+ * rows of ls_keyscan_next may be read meanwhile.
+ */
+void
+ls_keyscan_start_entries(KeyScan *scan, Datum key, TimestampTz from,
+						 const TimestampTz *before)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(scan->mcxt);
+	KeyLeaf    *leaf = &scan->leaves[0];
+	ScanKeyData keys[3];
+
+	Assert(ls_keyscan_is_newest_first(scan));
+	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber,
+						   leaf->key_subtype, leaf->key_collation,
+						   leaf->key_eq, key);
+	ScanKeyEntryInitialize(&keys[1], 0, 2, BTGreaterEqualStrategyNumber,
+						   TIMESTAMPTZOID, InvalidOid, F_TIMESTAMPTZ_GE,
+						   TimestampTzGetDatum(from));
+	if (before)
+		ScanKeyEntryInitialize(&keys[2], 0, 2, BTLessStrategyNumber,
+							   TIMESTAMPTZOID, InvalidOid, F_TIMESTAMPTZ_LT,
+							   TimestampTzGetDatum(*before));
+	else
+		ScanKeyEntryInitialize(&keys[2], 0, 2, BTLessEqualStrategyNumber,
+							   TIMESTAMPTZOID, InvalidOid, F_TIMESTAMPTZ_LE,
+							   TimestampTzGetDatum(DT_NOEND));
+	if (leaf->entry_scan == NULL)
+	{
+		leaf->entry_scan = ls_index_beginscan(leaf->rel, leaf->index,
+											  scan->snapshot, 3);
+		leaf->entry_scan->xs_want_itup = true;
+	}
+	index_rescan(leaf->entry_scan, keys, 3, NULL, 0);
+	MemoryContextSwitchTo(oldcxt);
+}
+
+bool
+ls_keyscan_next_entry(KeyScan *scan, TimestampTz *at, ItemPointer tid)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(scan->mcxt);
+	KeyLeaf    *leaf = &scan->leaves[0];
+	ItemPointer found = index_getnext_tid(leaf->entry_scan, leaf->direction);
+	bool		isnull;
+
+	if (found)
+	{
+		*tid = *found;
+		*at = DatumGetTimestampTz(index_getattr(leaf->entry_scan->xs_itup, 2,
+												leaf->entry_scan->xs_itupdesc,
+												&isnull));
+		Assert(!isnull);		/* the range has no nulls in it */
+	}
+	MemoryContextSwitchTo(oldcxt);
+	return found != NULL;
+}
+
+/*
+ * The tid may have been given to another row since the entry was read: one
+ * that our snapshot does not see, for it saw the row that was there before or
+ * none.  Bitmap scans rely on the same.
+ */
+TupleTableSlot *
+ls_keyscan_fetch(KeyScan *scan, ItemPointer tid)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(scan->mcxt);
+	KeyLeaf    *leaf = &scan->leaves[0];
+	ItemPointerData version = *tid;
+	TupleTableSlot *result = NULL;
+	bool		again = false;
+	bool		all_dead;
+
+	scan->current = 0;
+	if (table_index_fetch_tuple(leaf->entry_scan->xs_heapfetch, &version,
+								scan->snapshot, leaf->slot, &again, &all_dead) &&
+		!is_too_new(scan, leaf))
+		result = leaf->map == NULL ? leaf->slot :
+			execute_attr_map_slot(leaf->map->attrMap, leaf->slot, scan->slot);
+	MemoryContextSwitchTo(oldcxt);
+	return result;
+}
+
+TupleTableSlot *
+ls_keyscan_row_at(KeyScan *scan, const RowPlace *place)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(scan->mcxt);
+	TupleTableSlot *result = NULL;
+	ItemPointerData tid = place->tid;
+
+	for (int i = 0; i < scan->nleaves; i++)
+	{
+		KeyLeaf    *leaf = &scan->leaves[i];
+
+		if (RelationGetRelid(leaf->rel) != place->relid)
+			continue;
+		if (table_tuple_fetch_row_version(leaf->rel, &tid, scan->snapshot, leaf->slot) &&
+			!is_too_new(scan, leaf))
+			result = leaf->map == NULL ? leaf->slot :
+				execute_attr_map_slot(leaf->map->attrMap, leaf->slot, scan->slot);
+		scan->current = i;
+		break;
+	}
+	MemoryContextSwitchTo(oldcxt);
+	return result;
+}
+
 void
 ls_keyscan_close(KeyScan *scan)
 {
@@ -388,6 +502,8 @@ ls_keyscan_close(KeyScan *scan)
 		ExecDropSingleTupleTableSlot(leaf->slot);
 		if (leaf->index_scan)
 			index_endscan(leaf->index_scan);
+		if (leaf->entry_scan)
+			index_endscan(leaf->entry_scan);
 		if (leaf->table_scan)
 			table_endscan(leaf->table_scan);
 		if (leaf->index)
@@ -396,7 +512,8 @@ ls_keyscan_close(KeyScan *scan)
 			free_conversion_map(leaf->map);
 		table_close(leaf->rel, NoLock);
 	}
-	ExecDropSingleTupleTableSlot(scan->slot);
+	if (scan->slot)
+		ExecDropSingleTupleTableSlot(scan->slot);
 	pfree(scan->leaves);
 	pfree(scan);
 }

@@ -17,6 +17,13 @@
 
 typedef struct KeyScan KeyScan;
 
+/* Where a version of a row is stored. */
+typedef struct RowPlace
+{
+	Oid			relid;
+	ItemPointerData tid;
+} RowPlace;
+
 /*
  * Did this transaction write the row, and in which command?  COPY FREEZE marks
  * rows as frozen, which hides both from the usual functions and makes them
@@ -60,7 +67,25 @@ extern void ls_keyscan_start(KeyScan *scan, Datum key,
 extern TupleTableSlot *ls_keyscan_next(KeyScan *scan, Relation *leaf,
 									   ItemPointer tid);
 
-/* Was the row written by this transaction in command since_cid or later? */
+/*
+ * The same by index entries, of scans that are newest first: the instants of
+ * the rows that there are or have been, with a time from "from" on and before
+ * "before" (NULL: no end), and the rows themselves by need.
+ */
+extern void ls_keyscan_start_entries(KeyScan *scan, Datum key, TimestampTz from,
+									 const TimestampTz *before);
+extern bool ls_keyscan_next_entry(KeyScan *scan, TimestampTz *at, ItemPointer tid);
+
+/* The row of an entry, as ls_keyscan_next gives it; NULL: none to be seen. */
+extern TupleTableSlot *ls_keyscan_fetch(KeyScan *scan, ItemPointer tid);
+
+/*
+ * The version of a row in a place, which the caller knows to have the key he
+ * wants; NULL if the snapshot does not see it.
+ */
+extern TupleTableSlot *ls_keyscan_row_at(KeyScan *scan, const RowPlace *place);
+
+/* Was the row given last written by this transaction in since_cid or later? */
 extern bool ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid);
 
 /* Can a column of this type be compared with keys of that (base) type? */

@@ -9,6 +9,12 @@
  * them, by an index scan over the contact's rows (key_scan.c); what they
  * allocate lives in a context that is reset with the next contact.
  *
+ * What several programs ask of a contact is found out once: rows that are only
+ * counted are kept (row_set.c) and counted for each window and number, and the
+ * values of other aggregates are kept as they are.  Two conditions are the same
+ * if their planned expressions are.  Nothing is shared beyond the Judge, whose
+ * programs must all live until its end.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -27,6 +33,7 @@
 
 #include "instant.h"
 #include "key_scan.h"
+#include "row_set.h"
 #include "rule_eval.h"
 #include "timeline.h"
 #include "value.h"
@@ -46,20 +53,52 @@ typedef struct JudgeScan
 	Oid			relid;
 	AttrNumber	contact_attno;
 	AttrNumber	time_attno;
-	KeyScan    *scan;
+	RowScan    *rows;
 } JudgeScan;
+
+/* What the same source or aggregate of several programs gives. */
+typedef struct Shared
+{
+	struct Shared *next;		/* of the same digest */
+	SourceProgram *source;		/* of the program that came first */
+	RuleProgram *program;
+	RowSet	   *rows;			/* of a source that is counted */
+	AggregateProgram *agg;		/* of any other: the value, */
+	uint64		contact_no;		/* if it is this contact's */
+	AggregateValue value;
+} Shared;
+
+/* Shared by the address of who asks, and by digest. */
+typedef struct SharedEntry
+{
+	uint64		key;
+	Shared	   *shared;
+	char		status;
+} SharedEntry;
+
+#define SH_PREFIX		shared
+#define SH_ELEMENT_TYPE SharedEntry
+#define SH_KEY_TYPE		uint64
+#define SH_KEY			key
+#define SH_HASH_KEY(tb, key) ((uint32) (((key) * UINT64CONST(0x9E3779B97F4A7C15)) >> 32))
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE		static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
 
 struct Judge
 {
 	ContactSource *contacts;
 	Snapshot	snapshot;
-	TimestampTz clock;
-	CommandId	stmt_cid;		/* new rows are of this command or later, */
-	Oid			fresh_relid;	/* in this table */
+	RowReading	reading;
+	Oid			fresh_relid;	/* new rows are in this table */
 	KeyScan    *contact_scan;
 	TupleTableSlot *contact;	/* row of the contact stepped to, or NULL */
-	Datum		key;
 	List	   *scans;			/* of JudgeScan * */
+	shared_hash *by_address;
+	shared_hash *by_digest;
+	RuleProgram *program;		/* being judged */
 	ExprContext *econtext;
 	MemoryContext mcxt;			/* the judge's own */
 	MemoryContext contact_mcxt; /* reset with each contact */
@@ -81,13 +120,18 @@ ls_judge_begin(ContactSource *contacts, Snapshot snapshot, TimestampTz clock,
 
 	judge->contacts = contacts;
 	judge->snapshot = snapshot;
-	judge->clock = clock;
-	judge->stmt_cid = stmt_cid;
-	judge->fresh_relid = fresh_relid;
+	judge->fresh_relid = stmt_cid == InvalidCommandId ? InvalidOid : fresh_relid;
 	judge->mcxt = mcxt;
 	judge->contact_mcxt = AllocSetContextCreate(mcxt, "leadstream contact",
 												ALLOCSET_DEFAULT_SIZES);
 	judge->econtext = CreateStandaloneExprContext();
+	judge->reading.clock = clock;
+	judge->reading.tz = contacts->tz;
+	judge->reading.stmt_cid = stmt_cid;
+	judge->reading.econtext = judge->econtext;
+	judge->reading.mcxt = judge->contact_mcxt;
+	judge->by_address = shared_create(mcxt, 16, NULL);
+	judge->by_digest = shared_create(mcxt, 16, NULL);
 	judge->contact_scan = ls_keyscan_open(contacts->relid, contacts->key_attno,
 										  contacts->key_base, InvalidAttrNumber, snapshot);
 	MemoryContextSwitchTo(oldcxt);
@@ -97,10 +141,22 @@ ls_judge_begin(ContactSource *contacts, Snapshot snapshot, TimestampTz clock,
 bool
 ls_judge_contact(Judge *judge, Datum key)
 {
+	return ls_judge_contact_at(judge, key, NULL);
+}
+
+bool
+ls_judge_contact_at(Judge *judge, Datum key, const RowPlace *place)
+{
 	MemoryContextReset(judge->contact_mcxt);
-	judge->key = key;
-	ls_keyscan_start(judge->contact_scan, key, NULL);
-	judge->contact = ls_keyscan_next(judge->contact_scan, NULL, NULL);
+	judge->reading.key = key;
+	judge->reading.contact_no++;
+	judge->contact = place == NULL ? NULL :
+		ls_keyscan_row_at(judge->contact_scan, place);
+	if (judge->contact == NULL)
+	{
+		ls_keyscan_start(judge->contact_scan, key, NULL);
+		judge->contact = ls_keyscan_next(judge->contact_scan, NULL, NULL);
+	}
 	return judge->contact != NULL;
 }
 
@@ -110,24 +166,6 @@ ls_judge_key(Judge *judge)
 	bool		isnull;
 
 	return slot_getattr(judge->contact, judge->contacts->key_attno, &isnull);
-}
-
-/*
- * A value as its cast to text gives it, which history compares with: char(n)
- * loses its blanks, and booleans are true and false.
- */
-static char *
-cast_to_text(Datum value, Oid type)
-{
-	Oid			function;
-	bool		is_varlena;
-
-	if (find_coercion_pathway(TEXTOID, getBaseType(type), COERCION_EXPLICIT,
-							  &function) == COERCION_PATH_FUNC &&
-		get_func_nargs(function) == 1)
-		return TextDatumGetCString(OidFunctionCall1(function, value));
-	getTypeOutputInfo(type, &function, &is_varlena);
-	return OidOutputFunctionCall(function, value);
 }
 
 const char *
@@ -144,14 +182,14 @@ ls_judge_account(Judge *judge)
 	if (isnull)
 		return "";
 	oldcxt = MemoryContextSwitchTo(judge->contact_mcxt);
-	result = cast_to_text(value,
+	result = ls_cast_to_text(value,
 						  TupleDescAttr(judge->contact->tts_tupleDescriptor,
 										judge->contacts->account_attno - 1)->atttypid);
 	MemoryContextSwitchTo(oldcxt);
 	return result;
 }
 
-static KeyScan *
+static RowScan *
 judge_scan(Judge *judge, ActivitySource *source)
 {
 	AttrNumber	time_attno = source->time_type == TIMESTAMPTZOID ?
@@ -165,57 +203,69 @@ judge_scan(Judge *judge, ActivitySource *source)
 		s = lfirst(lc);
 		if (s->relid == source->relid && s->contact_attno == source->contact_attno &&
 			s->time_attno == time_attno)
-			return s->scan;
+			return s->rows;
 	}
 	oldcxt = MemoryContextSwitchTo(judge->mcxt);
 	s = palloc(sizeof(JudgeScan));
 	s->relid = source->relid;
 	s->contact_attno = source->contact_attno;
 	s->time_attno = time_attno;
-	s->scan = ls_keyscan_open(source->relid, source->contact_attno,
-							  judge->contacts->key_base, time_attno, judge->snapshot);
+	s->rows = ls_rowscan_make(ls_keyscan_open(source->relid, source->contact_attno,
+											  judge->contacts->key_base, time_attno,
+											  judge->snapshot));
 	judge->scans = lappend(judge->scans, s);
 	MemoryContextSwitchTo(oldcxt);
-	return s->scan;
+	return s->rows;
 }
 
-/*
- * No row older than this counts now: a superset, for months are taken as 31
- * days and two days are left for the calendar and daylight saving.
+/* ----------
+ * What programs share.
+ * ----------
  */
-static bool
-oldest_instant(TimestampTz clock, const Interval *within, TimestampTz *result)
-{
-	double		length;
 
-	if (within == NULL)
-		return false;
-	length = (double) within->month * 31 * USECS_PER_DAY + (double) within->time +
-		2.0 * USECS_PER_DAY;
-	if ((double) clock - length <= (double) MIN_TIMESTAMP)
-		return false;
-	*result = clock - (TimestampTz) length;
-	return true;
+/* What this source (agg is NULL) or aggregate shares with those like it. */
+static Shared *
+judge_shared(Judge *judge, SourceProgram *source, AggregateProgram *agg)
+{
+	uint64		address = (uint64) (uintptr_t) (agg ? (void *) agg : (void *) source);
+	SharedEntry *entry = shared_lookup(judge->by_address, address);
+	Shared	   *shared;
+	MemoryContext oldcxt;
+	bool		found;
+
+	if (entry)
+		return entry->shared;
+
+	oldcxt = MemoryContextSwitchTo(judge->mcxt);
+	entry = shared_insert(judge->by_digest, source->digest, &found);
+	if (!found)
+		entry->shared = NULL;
+	for (shared = entry->shared; shared; shared = shared->next)
+		if (agg ? shared->agg && ls_program_same_value(shared->agg, agg) :
+			shared->rows && ls_program_same_rows(shared->source, source))
+			break;
+	if (shared == NULL)
+	{
+		shared = palloc0(sizeof(Shared));
+		shared->source = source;
+		shared->program = judge->program;
+		shared->agg = agg;
+		if (agg == NULL)
+			shared->rows = ls_rowset_make(source->source,
+										  judge_scan(judge, source->source),
+										  source->source->relid == judge->fresh_relid);
+		shared->next = entry->shared;
+		entry->shared = shared;
+	}
+	shared_insert(judge->by_address, address, &found)->shared = shared;
+	MemoryContextSwitchTo(oldcxt);
+	return shared;
 }
 
-/* When did the row happen?  False: it has no time. */
-static bool
-row_instant(ActivitySource *source, TupleTableSlot *row, pg_tz *tz, TimestampTz *result)
-{
-	bool		isnull;
-	bool		ok = true;
-	Datum		value = slot_getattr(row, source->time_attno, &isnull);
-
-	if (isnull)
-		return false;
-	if (source->time_type == TIMESTAMPTZOID)
-		*result = DatumGetTimestampTz(value);
-	else if (source->time_type == DATEOID)
-		*result = ls_instant_from_date(DatumGetDateADT(value), tz, &ok);
-	else
-		*result = ls_instant_from_timestamp(DatumGetTimestamp(value), tz, &ok);
-	return ok;
-}
+/* ----------
+ * Aggregates.
+ * ----------
+ */
 
 /* The state of one aggregate while rows come in. */
 typedef struct Accumulator
@@ -305,12 +355,8 @@ accumulate(Judge *judge, AggregateProgram *agg, SourceProgram *source, Accumulat
 	bool		isnull;
 	bool		better;
 
-	if (source->value == NULL)
-	{
-		acc->count++;
-		return;
-	}
-	value = ExecEvalExprSwitchContext(source->value, judge->econtext, &isnull);
+	value = ExecEvalExprSwitchContext(ls_program_state(judge->program, &source->value),
+									  judge->econtext, &isnull);
 	if (func == RULE_AGG_FIRST || func == RULE_AGG_LAST)
 	{
 		if (acc->has_row)
@@ -380,10 +426,6 @@ finish(AggregateProgram *agg, Accumulator *acc, AggregateValue *result)
 	result->isnull = false;
 	switch (agg->bound->func)
 	{
-		case RULE_AGG_EXISTS:
-		case RULE_AGG_COUNT:
-			result->value = Int64GetDatum(acc->count);
-			break;
 		case RULE_AGG_COUNT_DISTINCT:
 			{
 				int64		n = 0;
@@ -409,72 +451,194 @@ finish(AggregateProgram *agg, Accumulator *acc, AggregateValue *result)
 	}
 }
 
+/* Must a new row be looked for among a source's? */
+static bool
+needs_fresh(Judge *judge, AggregateProgram *agg, SourceProgram *source)
+{
+	return agg->wants_fresh && source->source->relid == judge->fresh_relid;
+}
+
+/* exists, count */
 static void
-compute_aggregate(Judge *judge, AggregateProgram *agg, AggregateValue *result)
+count_rows(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 {
 	BoundAggregate *bound = agg->bound;
-	pg_tz	   *tz = judge->contacts->tz;
-	Accumulator acc = {.isnull = true};
-	TimestampTz oldest;
-	bool		has_oldest = oldest_instant(judge->clock, bound->within, &oldest);
-	ExprContext *econtext = judge->econtext;
-	MemoryContext oldcxt = MemoryContextSwitchTo(judge->contact_mcxt);
+	RowQuestion question = {.older = bound->older, .within = bound->within};
+	int64		total = 0;
 
-	result->known = true;
-	result->fresh = false;
-	ls_sum_start(&acc.sum);
 	for (int i = 0; i < agg->nsources; i++)
 	{
 		SourceProgram *source = &agg->sources[i];
-		KeyScan    *scan;
-		TupleTableSlot *row;
-		Relation	leaf;
-		ItemPointerData tid;
-		bool		is_last;
+		Shared	   *shared;
+		ExprState  *where = NULL;
+		int64		count;
+		bool		fresh;
 
-		/* does this table hold new rows, which have to be looked for? */
-		bool		need_fresh = judge->stmt_cid != InvalidCommandId &&
-			source->source->relid == judge->fresh_relid;
-
-		if (acc.count >= bound->enough && !need_fresh)
+		question.need_fresh = needs_fresh(judge, agg, source) && !result->fresh;
+		if (total >= bound->enough && !question.need_fresh)
 			continue;
-		scan = judge_scan(judge, source->source);
-		is_last = bound->func == RULE_AGG_LAST && ls_keyscan_is_newest_first(scan);
-		ls_keyscan_start(scan, judge->key, has_oldest ? &oldest : NULL);
-		while ((row = ls_keyscan_next(scan, &leaf, &tid)) != NULL)
-		{
-			TimestampTz at = 0;
+		question.enough = bound->enough == PG_INT64_MAX ? PG_INT64_MAX :
+			Max(bound->enough - total, 0);
+		shared = judge_shared(judge, source, NULL);
+		if (shared->source->where.expr)
+			where = ls_program_state(shared->program, &shared->source->where);
+		ls_rowset_count(shared->rows, &judge->reading, where, &question, &count, &fresh);
+		total += count;
+		if (question.need_fresh)
+			result->fresh |= fresh;
+	}
+	result->value = Int64GetDatum(total);
+	result->isnull = false;
+}
 
-			CHECK_FOR_INTERRUPTS();
-			ResetExprContext(econtext);
+/* Any other aggregate, of which there is one source. */
+static void
+aggregate_rows(Judge *judge, AggregateProgram *agg, AggregateValue *result)
+{
+	BoundAggregate *bound = agg->bound;
+	SourceProgram *source = &agg->sources[0];
+	ActivitySource *activity = source->source;
+	ExprState  *where = source->where.expr == NULL ? NULL :
+		ls_program_state(judge->program, &source->where);
+	pg_tz	   *tz = judge->contacts->tz;
+	KeyScan    *scan = ls_rowscan_take(judge_scan(judge, activity));
+	bool		need_fresh = needs_fresh(judge, agg, source);
+	bool		is_last = bound->func == RULE_AGG_LAST &&
+		ls_keyscan_is_newest_first(scan);
+	Accumulator acc = {.isnull = true};
+	TimestampTz oldest;
+	bool		has_oldest = ls_rowset_oldest(judge->reading.clock, bound->within, &oldest);
+	ExprContext *econtext = judge->econtext;
+	TupleTableSlot *row;
+	Relation	leaf;
+	ItemPointerData tid;
+
+	Assert(agg->nsources == 1);
+	ls_sum_start(&acc.sum);
+	ls_keyscan_start(scan, judge->reading.key, has_oldest ? &oldest : NULL);
+	while ((row = ls_keyscan_next(scan, &leaf, &tid)) != NULL)
+	{
+		TimestampTz at = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		ResetExprContext(econtext);
+		if (activity->time_attno != InvalidAttrNumber)
+		{
+			if (!ls_rowset_instant(activity, row, tz, &at))
+				continue;
 			/* what comes now is older than the last row */
 			if (is_last && acc.has_row && (result->fresh || !need_fresh) &&
-				row_instant(source->source, row, tz, &at) && at < acc.row_time)
+				at < acc.row_time)
 				break;
-			if (source->source->time_attno != InvalidAttrNumber &&
-				(!row_instant(source->source, row, tz, &at) ||
-				 !ls_row_counts(at, bound->older, bound->within, tz, judge->clock)))
+			if (!ls_row_counts(at, bound->older, bound->within, tz, judge->reading.clock))
 				continue;
-			econtext->ecxt_outertuple = row;
-			if (source->where)
-			{
-				bool		isnull;
-				bool		passes = DatumGetBool(ExecEvalExprSwitchContext(source->where,
-																			econtext, &isnull));
-
-				if (isnull || !passes)
-					continue;
-			}
-			if (need_fresh && !result->fresh)
-				result->fresh = ls_keyscan_row_is_fresh(scan, judge->stmt_cid);
-			accumulate(judge, agg, source, &acc, row, at, leaf, &tid);
-			/* no test can tell more rows from these */
-			if (acc.count >= bound->enough && (result->fresh || !need_fresh))
-				break;
 		}
+		econtext->ecxt_outertuple = row;
+		if (where)
+		{
+			bool		isnull;
+			bool		passes = DatumGetBool(ExecEvalExprSwitchContext(where, econtext,
+																		&isnull));
+
+			if (isnull || !passes)
+				continue;
+		}
+		if (need_fresh && !result->fresh)
+			result->fresh = ls_keyscan_row_is_fresh(scan, judge->reading.stmt_cid);
+		accumulate(judge, agg, source, &acc, row, at, leaf, &tid);
 	}
 	finish(agg, &acc, result);
+}
+
+static void
+compute_aggregate(Judge *judge, AggregateProgram *agg, AggregateValue *result)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(judge->contact_mcxt);
+	Shared	   *shared;
+
+	result->known = true;
+	result->fresh = false;
+	if (agg->bound->func == RULE_AGG_EXISTS || agg->bound->func == RULE_AGG_COUNT)
+		count_rows(judge, agg, result);
+	else
+	{
+		shared = judge_shared(judge, &agg->sources[0], agg);
+		if (shared->contact_no != judge->reading.contact_no)
+		{
+			aggregate_rows(judge, agg, result);
+			shared->value = *result;
+			shared->contact_no = judge->reading.contact_no;
+		}
+		else
+			*result = shared->value;
+	}
 	MemoryContextSwitchTo(oldcxt);
+}
+
+static void
+set_param(RuleProgram *program, BoundNode *bound, int i, Datum value, bool isnull)
+{
+	BoundAggregate *agg = program->aggregates[list_nth_int(bound->refs, i)].bound;
+	ParamExternData *param = &program->params->params[i + 1];
+
+	param->value = value;
+	param->isnull = isnull;
+	param->pflags = PARAM_FLAG_CONST;
+	param->ptype = type_is_array(agg->result_type) ? TEXTOID : agg->result_type;
+}
+
+/* The test's answer, with the values of its aggregates set. */
+static bool
+eval_test(Judge *judge, RuleProgram *program, NodeProgram *node)
+{
+	bool		isnull;
+	bool		result;
+
+	ResetExprContext(judge->econtext);
+	result = DatumGetBool(ExecEvalExprSwitchContext(ls_program_state(program, &node->test),
+													judge->econtext, &isnull));
+	if (isnull)
+		result = false;
+	return node->bound->negated ? !result : result;
+}
+
+/*
+ * Answer a test of a count by how many rows there can be at most, if it says
+ * the same of that many and of none.  Where it is true and a new row is asked
+ * for, rows have to be looked at.
+ */
+static bool
+judge_by_limit(Judge *judge, RuleProgram *program, NodeProgram *node, bool *result)
+{
+	AggregateProgram *agg = &program->aggregates[linitial_int(node->bound->refs)];
+	BoundAggregate *bound = agg->bound;
+	RowQuestion question = {.older = bound->older, .within = bound->within};
+	bool		need_fresh = false;
+	int64		total = 0;
+
+	for (int i = 0; i < agg->nsources; i++)
+	{
+		int64		limit;
+
+		question.enough = bound->enough - total;
+		if (!ls_rowscan_limit(judge_scan(judge, agg->sources[i].source),
+							  &judge->reading, &question, &limit))
+			return false;
+		total += limit;
+		need_fresh |= needs_fresh(judge, agg, &agg->sources[i]);
+	}
+	set_param(program, node->bound, 0, Int64GetDatum(total), false);
+	*result = eval_test(judge, program, node);
+	if (*result && need_fresh)
+		return false;
+	/* the number it is compared with is a constant */
+	if (!node->knows_none)
+	{
+		set_param(program, node->bound, 0, Int64GetDatum(0), false);
+		node->says_none = eval_test(judge, program, node);
+		node->knows_none = true;
+	}
+	return total == 0 || node->says_none == *result;
 }
 
 static bool
@@ -483,29 +647,20 @@ judge_test(Judge *judge, RuleProgram *program, NodeProgram *node,
 {
 	BoundNode  *bound = node->bound;
 	ListCell   *lc;
-	bool		isnull;
 	bool		result;
 
+	if (node->by_limit && !values[linitial_int(bound->refs)].known &&
+		judge_by_limit(judge, program, node, &result))
+		return result;
 	foreach(lc, bound->refs)
 	{
 		AggregateValue *value = &values[lfirst_int(lc)];
-		AggregateProgram *agg = &program->aggregates[lfirst_int(lc)];
-		ParamExternData *param = &program->params->params[foreach_current_index(lc) + 1];
 
 		if (!value->known)
-			compute_aggregate(judge, agg, value);
-		param->value = value->value;
-		param->isnull = value->isnull;
-		param->pflags = PARAM_FLAG_CONST;
-		param->ptype = type_is_array(agg->bound->result_type) ? TEXTOID :
-			agg->bound->result_type;
+			compute_aggregate(judge, &program->aggregates[lfirst_int(lc)], value);
+		set_param(program, bound, foreach_current_index(lc), value->value, value->isnull);
 	}
-	ResetExprContext(judge->econtext);
-	result = DatumGetBool(ExecEvalExprSwitchContext(node->test, judge->econtext, &isnull));
-	if (isnull)
-		result = false;
-	if (bound->negated)
-		result = !result;
+	result = eval_test(judge, program, node);
 	if (result && fresh)
 		foreach(lc, bound->refs)
 			if (list_nth_int(bound->truer, foreach_current_index(lc)) &&
@@ -553,9 +708,10 @@ ls_judge_program(Judge *judge, RuleProgram *program, bool *fresh)
 	Assert(judge->contact != NULL);
 	values = MemoryContextAllocZero(judge->contact_mcxt,
 									sizeof(AggregateValue) * Max(program->naggregates, 1));
+	judge->program = program;
 	judge->econtext->ecxt_innertuple = judge->contact;
 	judge->econtext->ecxt_param_list_info = program->params;
-	program->params->params[0].value = TimestampTzGetDatum(judge->clock);
+	program->params->params[0].value = TimestampTzGetDatum(judge->reading.clock);
 	program->params->params[0].isnull = false;
 	program->params->params[0].pflags = PARAM_FLAG_CONST;
 	if (fresh)
@@ -569,7 +725,7 @@ ls_judge_end(Judge *judge)
 	ListCell   *lc;
 
 	foreach(lc, judge->scans)
-		ls_keyscan_close(((JudgeScan *) lfirst(lc))->scan);
+		ls_keyscan_close(ls_rowscan_keys(((JudgeScan *) lfirst(lc))->rows));
 	ls_keyscan_close(judge->contact_scan);
 	MemoryContextDelete(judge->mcxt);
 }

@@ -10,6 +10,7 @@
 
 #include "utils/snapshot.h"
 
+#include "key_scan.h"
 #include "rule_program.h"
 
 /*
@@ -28,6 +29,12 @@ extern Judge *ls_judge_begin(ContactSource *contacts, Snapshot snapshot,
 
 /* Step to a contact; false if no such contact is visible. */
 extern bool ls_judge_contact(Judge *judge, Datum key);
+
+/*
+ * The same for a contact with a row in this place, where it was locked: found
+ * without an index, if the snapshot sees that version.
+ */
+extern bool ls_judge_contact_at(Judge *judge, Datum key, const RowPlace *place);
 
 /*
  * The key of the contact stepped to as its own row has it: of a type like

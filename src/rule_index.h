@@ -1,37 +1,51 @@
 /*-------------------------------------------------------------------------
  *
  * rule_index.h
- *	  The streams of a kind that a row may concern, found without asking each.
+ *	  The streams that an event may concern, found without asking each.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef LS_RULE_INDEX_H
 #define LS_RULE_INDEX_H
 
-#include "rule_program.h"
+#include "utils/snapshot.h"
+
+#include "stream_keys.h"
 
 typedef struct RuleIndex RuleIndex;
 
-/*
- * Make an empty index over the rows of a kind, in the current memory context,
- * where it stays.
- */
-extern RuleIndex *ls_index_make(ActivitySource *source);
+/* What was found, grown as needed; made zero by whoever begins. */
+typedef struct IndexHits
+{
+	int			n;
+	int			room;
+	int32	   *streams;		/* each at least once */
+} IndexHits;
 
 /*
- * Enter a stream, known by a number, under what its program asks of a row of
- * the kind.  With no program, or a foreign one, every row is its business.
+ * Make an index, in the current memory context, where it stays.  It asks the
+ * callback for the snapshot under which the key tables are read whenever it
+ * has to.
  */
-extern void ls_index_add(RuleIndex *index, int32 stream, RuleProgram *program);
+extern RuleIndex *ls_index_make(Snapshot (*snapshot) (void *arg), void *arg);
 
-/* Make it ready to be probed; nothing can be entered after this. */
-extern void ls_index_finish(RuleIndex *index);
+/* Enter a stream in this session alone. */
+extern void ls_index_enter(RuleIndex *index, const StreamKeys *keys, int32 stream_id);
 
 /*
- * The streams that a row may concern: all that it does, each at least once,
- * and few others.  slot is in the layout of the attached table.  The array is
- * the index's and good until the next call.
+ * Add what stands at a digest to what was found; true if there are more
+ * below it.  Where these are few they are found as well, and it is false.
  */
-extern int	ls_index_probe(RuleIndex *index, TupleTableSlot *slot, const int32 **streams);
+extern bool ls_index_find(RuleIndex *index, uint64 digest, IndexHits *hits);
+
+/* Forget what was read of the key tables. */
+extern void ls_index_forget(RuleIndex *index);
+
+/* What is remembered of the key tables, and what was entered. */
+extern int64 ls_index_postings(const RuleIndex *index, Size *bytes);
+extern bool ls_index_has_filter(const RuleIndex *index);
+
+/* Keep what is remembered within bounds; never in the middle of a lookup. */
+extern void ls_index_trim(RuleIndex *index);
 
 #endif							/* LS_RULE_INDEX_H */

@@ -12,7 +12,10 @@
  * timeline".
  *
  * Programs live as long as their creator likes and are used by one Judge at a
- * time (rule_eval.c).  They hold no relations open and no locks.
+ * time (rule_eval.c).  They hold no relations open and no locks.  There may be
+ * very many of them and few that ever judge a contact, so everything is
+ * checked when a program is made, but compiled when it is first run, and the
+ * garbage of binding, parsing and planning is gone by then.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +23,9 @@
 
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -31,6 +36,7 @@
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -39,6 +45,7 @@
 #include "compat.h"
 #include "key_scan.h"
 #include "rule_program.h"
+#include "value.h"
 
 /* ----------
  * Compiling.
@@ -46,8 +53,16 @@
  */
 typedef struct CompileState
 {
-	BoundRule  *bound;
-	BoundNode  *test;			/* whose v1, v2, ... are meant, or NULL */
+	const BoundRule *bound;
+	const BoundNode *test;		/* whose v1, v2, ... are meant, or NULL */
+	RuleProgram *program;
+	MemoryContext scratch;		/* of parsing, which leaves many times the
+								 * expression behind */
+	ParseState *pstate;
+	Relation	contacts;
+	ParseNamespaceItem *contact_item;
+	Oid			activity_relid; /* the activity met last */
+	ParseNamespaceItem *activity_item;
 } CompileState;
 
 static Node *
@@ -90,7 +105,7 @@ aggregate_param(ParseState *pstate, ColumnRef *cref)
 	return (Node *) param;
 }
 
-/* Columns of range table entry 1 are the contact's, of 2 the activity's. */
+/* Columns of range table entry 1 are the contact's, of others the activity's. */
 static Node *
 assign_slots(Node *node, void *context)
 {
@@ -106,63 +121,136 @@ assign_slots(Node *node, void *context)
 	return expression_tree_mutator(node, assign_slots, context);
 }
 
+static void
+check_function(Oid function)
+{
+	if (!ls_may_execute(function))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION, get_func_name(function));
+}
+
+/*
+ * May we call what the expression calls?  ExecInitExpr asks the same, but it
+ * may be an insert's turn by then, and the error would be the insert's.
+ */
+static bool
+check_functions(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	check_stack_depth();
+	switch (nodeTag(node))
+	{
+		case T_FuncExpr:
+			check_function(((FuncExpr *) node)->funcid);
+			break;
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			check_function(((OpExpr *) node)->opfuncid);
+			break;
+		case T_ScalarArrayOpExpr:
+			check_function(((ScalarArrayOpExpr *) node)->opfuncid);
+			if (OidIsValid(((ScalarArrayOpExpr *) node)->hashfuncid))
+				check_function(((ScalarArrayOpExpr *) node)->hashfuncid);
+			break;
+		default:
+			break;
+	}
+	return expression_tree_walker(node, check_functions, context);
+}
+
+/* What names mean in a piece of SQL, with or without an activity. */
+static void
+set_namespace(CompileState *state, Relation activity)
+{
+	ParseState *pstate = state->pstate;
+
+	if (state->contact_item == NULL)
+	{
+		state->contact_item = addRangeTableEntryForRelation(pstate, state->contacts,
+															AccessShareLock,
+															makeAlias("c", NIL),
+															false, false);
+		addNSItemToQuery(pstate, state->contact_item, false, true, false);
+	}
+	if (activity && RelationGetRelid(activity) != state->activity_relid)
+	{
+		state->activity_item = addRangeTableEntryForRelation(pstate, activity,
+															 AccessShareLock,
+															 makeAlias("a", NIL),
+															 false, false);
+		addNSItemToQuery(pstate, state->activity_item, false, true, false);
+		state->activity_relid = RelationGetRelid(activity);
+	}
+	pstate->p_namespace = activity ?
+		list_make2(state->contact_item, state->activity_item) :
+		list_make1(state->contact_item);
+}
+
 /* Parse and plan a piece of SQL. */
 static Expr *
-plan(const char *sql, bool is_timeline, bool is_condition, BoundRule *bound,
-		BoundNode *test, Relation contacts, Relation activity)
+plan(CompileState *state, const char *sql, bool is_timeline, bool is_condition,
+	 const BoundNode *test, Relation activity)
 {
-	ParseState *pstate;
-	CompileState state = {bound, test};
-	ParseNamespaceItem *nsitem;
 	List	   *raw;
 	SelectStmt *select;
 	Node	   *expr;
-	MemoryContext oldcxt = CurrentMemoryContext;
-	MemoryContext scratch = AllocSetContextCreate(oldcxt, "leadstream parse",
-												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcxt = MemoryContextSwitchTo(state->scratch);
 
-	/* parsing leaves many times the expression behind, and programs are many */
-	MemoryContextSwitchTo(scratch);
-	pstate = make_parsestate(NULL);
 	if (is_timeline)
 		sql = psprintf("(%s) OPERATOR(pg_catalog.@>) $1", sql);
-	pstate->p_paramref_hook = clock_param;
-	pstate->p_pre_columnref_hook = aggregate_param;
-	pstate->p_ref_hook_state = &state;
-	nsitem = addRangeTableEntryForRelation(pstate, contacts, AccessShareLock,
-										   makeAlias("c", NIL), false, false);
-	addNSItemToQuery(pstate, nsitem, false, true, false);
-	if (activity)
-	{
-		nsitem = addRangeTableEntryForRelation(pstate, activity, AccessShareLock,
-											   makeAlias("a", NIL), false, false);
-		addNSItemToQuery(pstate, nsitem, false, true, false);
-	}
+	state->test = test;
+	set_namespace(state, activity);
 
 	raw = raw_parser(sql, RAW_PARSE_PLPGSQL_EXPR);
 	select = castNode(SelectStmt, linitial_node(RawStmt, raw)->stmt);
 	expr = linitial_node(ResTarget, select->targetList)->val;
-	expr = transformExpr(pstate, expr, EXPR_KIND_OTHER);
+	expr = transformExpr(state->pstate, expr, EXPR_KIND_OTHER);
 	if (is_condition)
-		expr = coerce_to_boolean(pstate, expr, "RULE");
-	assign_expr_collations(pstate, expr);
-	free_parsestate(pstate);
+		expr = coerce_to_boolean(state->pstate, expr, "RULE");
+	assign_expr_collations(state->pstate, expr);
 
 	expr = (Node *) expression_planner((Expr *) expr);
 	convert_saop_to_hashed_saop(expr);
 	expr = assign_slots(expr, NULL);
+	(void) check_functions(expr, NULL);
 	MemoryContextSwitchTo(oldcxt);
-	expr = copyObject(expr);
-	MemoryContextDelete(scratch);
-	return (Expr *) expr;
+	return copyObject((Expr *) expr);
 }
 
-static ExprState *
-compile(const char *sql, bool is_timeline, bool is_condition, BoundRule *bound,
-		BoundNode *test, Relation contacts, Relation activity)
+static Expr *
+plan_condition(CompileState *state, const BoundExpr *bound, const BoundNode *test,
+			   Relation activity)
 {
-	return ExecInitExpr(plan(sql, is_timeline, is_condition, bound, test,
-							 contacts, activity), NULL);
+	return plan(state, bound->sql, bound->is_timeline, true, test, activity);
+}
+
+/*
+ * Compile in the name of who made the program: whoever runs it first need not
+ * have his rights.  An error sets the user back with its subtransaction.
+ */
+static ExprState *
+compile_as(Oid maker, Expr *expr)
+{
+	ExprState  *result;
+	Oid			userid;
+	int			sec_context;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(maker, sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	result = ExecInitExpr(expr, NULL);
+	SetUserIdAndSecContext(userid, sec_context);
+	return result;
+}
+
+ExprState *
+ls_program_compile(RuleProgram *program, Piece *piece)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(program->mcxt);
+
+	piece->state = compile_as(program->userid, piece->expr);
+	MemoryContextSwitchTo(oldcxt);
+	return piece->state;
 }
 
 static void
@@ -192,13 +280,29 @@ compile_key(SourceProgram *source, Relation rel)
 	RelationClose(index);
 }
 
+static uint64
+digest_source(const BoundSource *s)
+{
+	uint64		digest = hash_combine64(s->source->relid, s->source->contact_attno);
+
+	if (s->where)
+		digest = hash_combine64(digest,
+								hash_bytes_extended((const unsigned char *) s->where->sql,
+													strlen(s->where->sql), 0));
+	if (s->value)
+		digest = hash_combine64(digest,
+								hash_bytes_extended((const unsigned char *) s->value,
+													strlen(s->value), 1));
+	return digest;
+}
+
 static void
-compile_aggregate(RuleProgram *program, AggregateProgram *agg, BoundAggregate *bound,
-				  Relation contacts)
+compile_aggregate(CompileState *state, AggregateProgram *agg, BoundAggregate *kept,
+				  const BoundAggregate *bound)
 {
 	ListCell   *lc;
 
-	agg->bound = bound;
+	agg->bound = kept;
 	agg->nsources = list_length(bound->sources);
 	agg->sources = palloc0(sizeof(SourceProgram) * agg->nsources);
 	foreach(lc, bound->sources)
@@ -211,23 +315,21 @@ compile_aggregate(RuleProgram *program, AggregateProgram *agg, BoundAggregate *b
 		/* found out now, it is the rule's error, later it would be the insert's */
 		if (!ls_keyscan_can_compare(TupleDescAttr(RelationGetDescr(rel),
 												  s->source->contact_attno - 1)->atttypid,
-									program->bound->contacts->key_base))
+									state->bound->contacts->key_base))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of table \"%s\" cannot be compared with the key of the contacts table",
 							s->source->contact_name, RelationGetRelationName(rel))));
 		if (s->where)
-			source->where = compile(s->where->sql, s->where->is_timeline, true,
-									program->bound, NULL, contacts, rel);
-		if (s->filter)
-		{
-			source->filter_expr = plan(s->filter->sql, false, true, program->bound,
-									   NULL, contacts, rel);
-			source->filter = ExecInitExpr(source->filter_expr, NULL);
-		}
+			source->where.expr = plan_condition(state, s->where, NULL, rel);
+		if (s->filter && strcmp(s->filter->sql, s->where->sql) == 0)
+			source->filter_expr = source->where.expr;
+		else if (s->filter)
+			source->filter_expr = source->filter.expr =
+				plan_condition(state, s->filter, NULL, rel);
 		if (s->value)
-			source->value = compile(s->value, false, false,
-									program->bound, NULL, contacts, rel);
+			source->value.expr = plan(state, s->value, false, false, NULL, rel);
+		source->digest = digest_source(s);
 		if (bound->func == RULE_AGG_FIRST || bound->func == RULE_AGG_LAST)
 			compile_key(source, rel);
 		table_close(rel, NoLock);
@@ -244,33 +346,156 @@ compile_aggregate(RuleProgram *program, AggregateProgram *agg, BoundAggregate *b
 	}
 }
 
+/*
+ * Is it a comparison of one count with a number, and not
+ * with so little that the row which made us look is likely to decide it?  The
+ * parts of a between are written as one.
+ */
+static bool
+is_limitable(const BoundRule *bound, const BoundNode *node)
+{
+	const RuleNode *origin = node->origin;
+	BoundAggregate *agg;
+
+	if (list_length(node->refs) != 1 || node->test->is_timeline ||
+		origin == NULL || origin->kind != RULE_TEST)
+		return false;
+	agg = list_nth(bound->aggregates, linitial_int(node->refs));
+	if (agg->func != RULE_AGG_COUNT || agg->enough < 3 || agg->enough == PG_INT64_MAX)
+		return false;
+	switch ((RuleOp) origin->op)
+	{
+		case RULE_OP_LT:
+		case RULE_OP_LE:
+		case RULE_OP_GT:
+		case RULE_OP_GE:
+		case RULE_OP_BETWEEN:
+			return true;
+		default:
+			return false;
+	}
+}
+
 static NodeProgram *
-compile_node(RuleProgram *program, BoundNode *bound, Relation contacts)
+compile_node(CompileState *state, BoundNode *kept, const BoundNode *bound)
 {
 	NodeProgram *node = palloc0(sizeof(NodeProgram));
 	ListCell   *lc;
+	ListCell   *lc2;
 	int			n = 0;
 
 	check_stack_depth();
-	node->bound = bound;
+	node->bound = kept;
 	if (bound->kind == BOUND_TEST)
 	{
-		node->test = compile(bound->test->sql, bound->test->is_timeline, true,
-							 program->bound, bound, contacts, NULL);
+		forboth(lc, bound->refs, lc2, bound->truer)
+			if (lfirst_int(lc2))
+				state->program->aggregates[lfirst_int(lc)].wants_fresh = true;
+		node->test.expr = plan_condition(state, bound->test, bound, NULL);
+		node->by_limit = is_limitable(state->bound, bound);
+		if (bound->refs == NIL && !bound->test->is_timeline)
+			node->test_expr = node->test.expr;
 		return node;
 	}
 	node->nkids = list_length(bound->kids);
 	node->kids = palloc(sizeof(NodeProgram *) * node->nkids);
 	/* what needs no rows comes first: it may spare the rest */
 	for (int rows = 0; rows <= 1; rows++)
-		foreach(lc, bound->kids)
+		forboth(lc, bound->kids, lc2, kept->kids)
 		{
 			BoundNode  *kid = lfirst(lc);
 
 			if ((kid->kind != BOUND_TEST || kid->refs != NIL) == (rows == 1))
-				node->kids[n++] = compile_node(program, kid, contacts);
+				node->kids[n++] = compile_node(state, lfirst(lc2), kid);
 		}
 	return node;
+}
+
+/* ----------
+ * What a program keeps of the bound rule.
+ * ----------
+ */
+static BoundExpr *
+keep_expr(const BoundExpr *expr)
+{
+	BoundExpr  *kept;
+
+	if (expr == NULL)
+		return NULL;
+	kept = palloc(sizeof(BoundExpr));
+	*kept = *expr;
+	kept->sql = NULL;
+	return kept;
+}
+
+static Interval *
+keep_interval(const Interval *interval)
+{
+	Interval   *kept;
+
+	if (interval == NULL)
+		return NULL;
+	kept = palloc(sizeof(Interval));
+	*kept = *interval;
+	return kept;
+}
+
+static BoundAggregate *
+keep_aggregate(const BoundAggregate *agg)
+{
+	BoundAggregate *kept = palloc(sizeof(BoundAggregate));
+	ListCell   *lc;
+
+	*kept = *agg;
+	kept->text = NULL;
+	kept->within = keep_interval(agg->within);
+	kept->older = keep_interval(agg->older);
+	kept->sources = NIL;
+	foreach(lc, agg->sources)
+	{
+		BoundSource *source = palloc(sizeof(BoundSource));
+
+		*source = *(BoundSource *) lfirst(lc);
+		source->where = keep_expr(source->where);
+		source->filter = keep_expr(source->filter);
+		source->value = NULL;
+		kept->sources = lappend(kept->sources, source);
+	}
+	return kept;
+}
+
+static BoundNode *
+keep_node(const BoundNode *node)
+{
+	BoundNode  *kept = palloc(sizeof(BoundNode));
+	ListCell   *lc;
+
+	check_stack_depth();
+	*kept = *node;
+	kept->test = keep_expr(node->test);
+	kept->refs = list_copy(node->refs);
+	kept->truer = list_copy(node->truer);
+	kept->origin = NULL;
+	kept->kids = NIL;
+	foreach(lc, node->kids)
+		kept->kids = lappend(kept->kids, keep_node(lfirst(lc)));
+	return kept;
+}
+
+static BoundRule *
+keep_rule(const BoundRule *bound)
+{
+	BoundRule  *kept = palloc(sizeof(BoundRule));
+	ListCell   *lc;
+
+	*kept = *bound;
+	kept->root = keep_node(bound->root);
+	kept->contact_attnos = bms_copy(bound->contact_attnos);
+	kept->used_columns = NIL;
+	kept->aggregates = NIL;
+	foreach(lc, bound->aggregates)
+		kept->aggregates = lappend(kept->aggregates, keep_aggregate(lfirst(lc)));
+	return kept;
 }
 
 static int
@@ -286,26 +511,97 @@ max_refs(const BoundNode *node)
 }
 
 RuleProgram *
-ls_program_make(BoundRule *bound)
+ls_program_make(const BoundRule *bound)
 {
 	RuleProgram *program = palloc0(sizeof(RuleProgram));
-	Relation	contacts = table_open(bound->contacts->relid, AccessShareLock);
+	CompileState state = {.bound = bound, .program = program};
+	MemoryContext oldcxt;
 	ListCell   *lc;
 
 	program->mcxt = CurrentMemoryContext;
-	program->bound = bound;
+	program->userid = GetUserId();
+	program->bound = keep_rule(bound);
 	program->naggregates = list_length(bound->aggregates);
 	program->aggregates = palloc0(sizeof(AggregateProgram) * Max(program->naggregates, 1));
+
+	state.contacts = table_open(bound->contacts->relid, AccessShareLock);
+	state.scratch = AllocSetContextCreate(CurrentMemoryContext, "leadstream parse",
+										  ALLOCSET_DEFAULT_SIZES);
+	oldcxt = MemoryContextSwitchTo(state.scratch);
+	state.pstate = make_parsestate(NULL);
+	state.pstate->p_paramref_hook = clock_param;
+	state.pstate->p_pre_columnref_hook = aggregate_param;
+	state.pstate->p_ref_hook_state = &state;
+	MemoryContextSwitchTo(oldcxt);
+
 	foreach(lc, bound->aggregates)
-		compile_aggregate(program, &program->aggregates[foreach_current_index(lc)],
-						  lfirst(lc), contacts);
-	program->root = compile_node(program, bound->root, contacts);
+	{
+		int			i = foreach_current_index(lc);
+
+		compile_aggregate(&state, &program->aggregates[i],
+						  list_nth(program->bound->aggregates, i), lfirst(lc));
+	}
+	program->root = compile_node(&state, program->bound->root, bound->root);
 	program->params = makeParamList(1 + max_refs(bound->root));
 	program->params->params[0].ptype = TIMESTAMPTZOID;
-	program->row_econtext = CreateStandaloneExprContext();
-	program->row_econtext->ecxt_param_list_info = program->params;
-	table_close(contacts, NoLock);
+
+	free_parsestate(state.pstate);
+	MemoryContextDelete(state.scratch);
+	table_close(state.contacts, NoLock);
 	return program;
+}
+
+RuleProgram *
+ls_program_from_rule(const Rule *rule, ContactSource *contacts, List *activities)
+{
+	MemoryContext oldcxt = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(oldcxt, "leadstream binding",
+												  ALLOCSET_DEFAULT_SIZES);
+	BoundRule  *bound;
+	RuleProgram *result;
+
+	MemoryContextSwitchTo(scratch);
+	bound = ls_rule_bind(rule, contacts, activities);
+	MemoryContextSwitchTo(oldcxt);
+	result = ls_program_make(bound);
+	MemoryContextDelete(scratch);
+	return result;
+}
+
+/* ----------
+ * What is the same in two programs.
+ * ----------
+ */
+bool
+ls_program_same_rows(const SourceProgram *a, const SourceProgram *b)
+{
+	return a->source->relid == b->source->relid &&
+		a->source->contact_attno == b->source->contact_attno &&
+		a->source->time_attno == b->source->time_attno &&
+		a->source->time_type == b->source->time_type &&
+		equal(a->where.expr, b->where.expr);
+}
+
+static bool
+same_interval(const Interval *a, const Interval *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return a->month == b->month && a->day == b->day && a->time == b->time;
+}
+
+bool
+ls_program_same_value(const AggregateProgram *a, const AggregateProgram *b)
+{
+	return a->bound->func == b->bound->func &&
+		a->nsources == 1 && b->nsources == 1 &&
+		a->wants_fresh == b->wants_fresh &&
+		a->bound->value_type == b->bound->value_type &&
+		a->bound->value_collation == b->bound->value_collation &&
+		same_interval(a->bound->within, b->bound->within) &&
+		same_interval(a->bound->older, b->bound->older) &&
+		ls_program_same_rows(&a->sources[0], &b->sources[0]) &&
+		equal(a->sources[0].value.expr, b->sources[0].value.expr);
 }
 
 /* ----------
@@ -324,29 +620,152 @@ ls_program_is_foreign(const RuleProgram *program)
 	return program->bound->foreign;
 }
 
+/*
+ * Where rows are looked at outside of judging.  One for all programs, for it
+ * comes with 8 kB; nothing that is run there comes back here.
+ */
+static ExprContext *
+shared_econtext(void)
+{
+	static ExprContext *econtext = NULL;
+
+	if (econtext == NULL)
+	{
+		MemoryContext oldcxt = MemoryContextSwitchTo(AllocSetContextCreate(CacheMemoryContext,
+																		   "leadstream rows",
+																		   ALLOCSET_SMALL_SIZES));
+
+		econtext = CreateStandaloneExprContext();
+		MemoryContextSwitchTo(oldcxt);
+	}
+	return econtext;
+}
+
 bool
 ls_program_concerns(RuleProgram *program, int32 source_id, TupleTableSlot *slot)
 {
-	ExprContext *econtext = program->row_econtext;
+	ExprContext *econtext = shared_econtext();
+	bool		result = false;
 
 	econtext->ecxt_outertuple = slot;
-
-	for (int i = 0; i < program->naggregates; i++)
-		for (int j = 0; j < program->aggregates[i].nsources; j++)
+	econtext->ecxt_param_list_info = program->params;
+	for (int i = 0; i < program->naggregates && !result; i++)
+		for (int j = 0; j < program->aggregates[i].nsources && !result; j++)
 		{
 			SourceProgram *source = &program->aggregates[i].sources[j];
+			Piece	   *filter;
 			bool		isnull;
-			bool		passes;
 
 			if (source->source->source_id != source_id)
 				continue;
-			if (source->filter == NULL)
-				return true;
-			passes = DatumGetBool(ExecEvalExprSwitchContext(source->filter, econtext,
-															&isnull)) && !isnull;
+			if (source->filter_expr == NULL)
+			{
+				result = true;
+				continue;
+			}
+			filter = source->filter.expr ? &source->filter : &source->where;
+			result = DatumGetBool(ExecEvalExprSwitchContext(ls_program_state(program, filter),
+															econtext, &isnull)) && !isnull;
 			ResetExprContext(econtext);
-			if (passes)
-				return true;
 		}
-	return false;
+	econtext->ecxt_outertuple = NULL;
+	econtext->ecxt_param_list_info = NULL;
+	return result;
+}
+
+/* Does it read the contact's row or the clock? */
+static bool
+is_variable(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	check_stack_depth();
+	if (IsA(node, Var) || (IsA(node, Param) && ((Param *) node)->paramid == 1))
+		return true;
+	return expression_tree_walker(node, is_variable, context);
+}
+
+/* The value of an aggregate over no rows. */
+static void
+set_empty(const BoundAggregate *agg, ParamExternData *param)
+{
+	NumberSum	sum;
+
+	param->ptype = type_is_array(agg->result_type) ? TEXTOID : agg->result_type;
+	param->pflags = PARAM_FLAG_CONST;
+	param->isnull = false;
+	switch (agg->func)
+	{
+		case RULE_AGG_EXISTS:
+		case RULE_AGG_COUNT:
+		case RULE_AGG_COUNT_DISTINCT:
+			param->value = Int64GetDatum(0);
+			break;
+		case RULE_AGG_SUM:
+			ls_sum_start(&sum);
+			param->value = NumericGetDatum(ls_sum_total(&sum));
+			break;
+		default:
+			param->value = (Datum) 0;
+			param->isnull = true;
+			break;
+	}
+}
+
+/* What a test says of a contact without rows, if it can say so. */
+static bool
+is_false_when_empty(const RuleProgram *program, const NodeProgram *node)
+{
+	const BoundNode *bound = node->bound;
+	ExprContext *econtext = shared_econtext();
+	MemoryContext oldcxt;
+	ExprState  *state;
+	ListCell   *lc;
+	bool		isnull;
+	bool		result;
+
+	if (bound->test->is_timeline || is_variable((Node *) node->test.expr, NULL))
+		return false;
+
+	/* whatever is made of it is gone with the answer */
+	oldcxt = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+	foreach(lc, bound->refs)
+		set_empty(program->aggregates[lfirst_int(lc)].bound,
+				  &program->params->params[foreach_current_index(lc) + 1]);
+	econtext->ecxt_param_list_info = program->params;
+	state = compile_as(program->userid, node->test.expr);
+	result = DatumGetBool(ExecEvalExpr(state, econtext, &isnull)) && !isnull;
+	econtext->ecxt_param_list_info = NULL;
+	MemoryContextSwitchTo(oldcxt);
+	ResetExprContext(econtext);
+	return result == bound->negated;
+}
+
+static bool
+node_needs_rows(const RuleProgram *program, const NodeProgram *node)
+{
+	check_stack_depth();
+	switch (node->bound->kind)
+	{
+		case BOUND_AND:
+			for (int i = 0; i < node->nkids; i++)
+				if (node_needs_rows(program, node->kids[i]))
+					return true;
+			return false;
+		case BOUND_OR:
+			for (int i = 0; i < node->nkids; i++)
+				if (!node_needs_rows(program, node->kids[i]))
+					return false;
+			return true;
+		case BOUND_TEST:
+			return is_false_when_empty(program, node);
+	}
+	return false;				/* keep compiler quiet */
+}
+
+bool
+ls_program_needs_rows(const RuleProgram *program)
+{
+	/* what comes from outside pg_catalog may raise errors */
+	return !program->bound->foreign && node_needs_rows(program, program->root);
 }

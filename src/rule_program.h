@@ -15,14 +15,26 @@
 
 #include "rule_bind.h"
 
+/*
+ * A piece of a rule: checked and planned when the program is made, compiled
+ * when it is first run (ls_program_state), for most of them never are.
+ */
+typedef struct Piece
+{
+	Expr	   *expr;			/* NULL: there is no such piece */
+	ExprState  *state;			/* NULL until then */
+} Piece;
+
 /* One kind as an aggregate of a program reads it. */
 typedef struct SourceProgram
 {
 	ActivitySource *source;
-	ExprState  *where;			/* NULL: every row */
-	ExprState  *filter;			/* see BoundSource */
-	Expr	   *filter_expr;	/* what it was compiled from */
-	ExprState  *value;
+	Piece		where;			/* none: every row */
+	Expr	   *filter_expr;	/* see BoundSource; NULL: there is none */
+	Piece		filter;			/* the same, unless it is where itself */
+	Piece		value;
+	uint64		digest;			/* of what it reads: to find the same in
+								 * another program, never to be sure of it */
 	int			nkeys;			/* primary key, for first and last */
 	AttrNumber *key_attnos;
 	FmgrInfo   *key_cmps;
@@ -37,6 +49,7 @@ typedef struct AggregateProgram
 	int16		value_len;
 	bool		value_byval;
 	FmgrInfo	value_cmp;		/* min, max, count(distinct) */
+	bool		wants_fresh;	/* new rows make some test of it truer */
 } AggregateProgram;
 
 typedef struct NodeProgram
@@ -44,26 +57,54 @@ typedef struct NodeProgram
 	BoundNode  *bound;
 	int			nkids;
 	struct NodeProgram **kids;
-	ExprState  *test;
+	Piece		test;
+	bool		by_limit;		/* of a count, that it can be worth limiting
+								 * before any row is looked at; */
+	bool		knows_none;		/* then, once asked, */
+	bool		says_none;		/* what it says if there are none */
+	Expr	   *test_expr;		/* the test's, if it has neither aggregates nor
+								 * the clock in it; without its negation */
 } NodeProgram;
+
+/*
+ * Do two programs' sources give the same rows, and their aggregates the same
+ * values, whatever the contact?
+ */
+extern bool ls_program_same_rows(const SourceProgram *a, const SourceProgram *b);
+extern bool ls_program_same_value(const AggregateProgram *a, const AggregateProgram *b);
 
 /* Lives in the memory context it was made in. */
 typedef struct RuleProgram
 {
 	MemoryContext mcxt;
-	BoundRule  *bound;
+	Oid			userid;			/* in whose name its functions are called */
+	BoundRule  *bound;			/* the program's own copy: without the texts,
+								 * used_columns and the origin of tests */
 	NodeProgram *root;
 	AggregateProgram *aggregates;
 	int			naggregates;
 	ParamListInfo params;		/* the clock and the aggregates of a test */
-	ExprContext *row_econtext;	/* for ls_program_concerns */
 } RuleProgram;
 
 /*
  * Make a program.  Takes AccessShareLock on the tables for the while, may
- * raise errors.  Everything is allocated in the current memory context.
+ * raise errors.  Everything is allocated in the current memory context; of
+ * what bound points to only the sources must live on.
  */
-extern RuleProgram *ls_program_make(BoundRule *bound);
+extern RuleProgram *ls_program_make(const BoundRule *bound);
+
+/* Bind a rule and make a program, leaving nothing else behind. */
+extern RuleProgram *ls_program_from_rule(const Rule *rule, ContactSource *contacts,
+										 List *activities);
+
+/* A piece of the program, ready to run. */
+extern ExprState *ls_program_compile(RuleProgram *program, Piece *piece);
+
+static inline ExprState *
+ls_program_state(RuleProgram *program, Piece *piece)
+{
+	return piece->state ? piece->state : ls_program_compile(program, piece);
+}
 
 /* Contact columns read (offset by FirstLowInvalidHeapAttributeNumber). */
 extern Bitmapset *ls_program_contact_attnos(const RuleProgram *program);
@@ -77,5 +118,12 @@ extern bool ls_program_is_foreign(const RuleProgram *program);
  */
 extern bool ls_program_concerns(RuleProgram *program, int32 source_id,
 								TupleTableSlot *slot);
+
+/*
+ * Is the rule false of every contact none of whose rows passes the filter of
+ * an aggregate, whatever its columns and the clock are?  False also where
+ * nobody knows.
+ */
+extern bool ls_program_needs_rows(const RuleProgram *program);
 
 #endif							/* LS_RULE_PROGRAM_H */

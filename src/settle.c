@@ -11,7 +11,9 @@
  *	   nothing else may, for a concurrent writer could change it.
  *	2. The contacts are locked in the order of their keys.
  *	3. A new latest snapshot is taken and then the clock is read.  All that
- *	   concurrent writers of these contacts did is visible now.
+ *	   concurrent writers of these contacts did is visible now.  Where rows
+ *	   may concern many streams, it depends on the contact which: now that is
+ *	   looked up, and those that have the match are dropped as in 1.
  *	4. Each candidate is judged.  A rule that is true is a new match if a row
  *	   of the statement counts in a condition in force, or else if the rule
  *	   was not true before: judged again under the same snapshot set back to
@@ -53,6 +55,7 @@
 #include "deliver.h"
 #include "guc.h"
 #include "key_scan.h"
+#include "lookup.h"
 #include "settle.h"
 
 /* Contacts locked and judged under one snapshot. */
@@ -79,6 +82,10 @@ typedef struct Chunk
 	ContactOrder *order;
 	Candidate  *candidates;
 	int			count;
+	int			room;
+	CachedStream **streams;		/* NULL: to be looked up, or gone */
+	RowPlace   *places;			/* where a contact was locked; beside its first
+								 * candidate */
 	Verdict    *verdicts;
 	TimestampTz clock;
 } Chunk;
@@ -97,43 +104,132 @@ typedef struct KnownMatch
  */
 
 /*
- * Of equal candidates the one that came first stands first: its row is the
- * evidence.  Rows of a statement come in the order of their tids or nearly
- * so, and any of them will do.
+ * The candidates of one row, of which there may be many, stand together as it
+ * gathered them: a run.
  */
-static int
-cmp_candidate(const void *a, const void *b, void *arg)
+typedef struct Run
 {
-	const Candidate *l = a;
-	const Candidate *r = b;
+	Datum		key;
+	int64		start;
+	int64		count;
+} Run;
+
+static inline int
+cmp_int_run(const Run *l, const Run *r)
+{
+	if (DatumGetInt64(l->key) != DatumGetInt64(r->key))
+		return DatumGetInt64(l->key) < DatumGetInt64(r->key) ? -1 : 1;
+	return l->start < r->start ? -1 : 1;
+}
+
+#define ST_SORT			sort_int_runs
+#define ST_ELEMENT_TYPE	Run
+#define ST_COMPARE(a, b) cmp_int_run(a, b)
+#define ST_SCOPE		static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+static int
+cmp_run(const void *a, const void *b, void *arg)
+{
+	const Run  *l = a;
+	const Run  *r = b;
 	int			cmp = ls_contact_cmp(arg, l->key, r->key);
 
 	if (cmp != 0)
 		return cmp;
-	if (l->stream != r->stream)
-		return l->stream < r->stream ? -1 : 1;
+	return l->start < r->start ? -1 : 1;
+}
+
+/*
+ * The order of one contact's candidates.  Of equal ones the one that came first
+ * stands first: its row is the evidence.  Rows of a statement come in the order
+ * of their tids or nearly so, and any of them will do.
+ */
+static inline int
+cmp_candidate(const Candidate *l, const Candidate *r)
+{
+	if (l->stream_id != r->stream_id)
+		return l->stream_id < r->stream_id ? -1 : 1;
+	if (l->digest != r->digest)
+		return l->digest < r->digest ? -1 : 1;
 	if (l->origin != r->origin)
 		return l->origin < r->origin ? -1 : 1;
 	return ItemPointerCompare((ItemPointer) &l->tid, (ItemPointer) &r->tid);
 }
 
+#define ST_SORT			sort_candidates
+#define ST_ELEMENT_TYPE	Candidate
+#define ST_COMPARE(a, b) cmp_candidate(a, b)
+#define ST_SCOPE		static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 void
 ls_settle_compact(Settlement *settlement)
 {
 	ContactOrder order;
-	int64		kept = 0;
 	Candidate  *c = settlement->candidates;
+	Candidate  *sorted;
+	Run		   *runs;
+	int64		nruns = 0;
+	int64		kept = 0;
+	int64		end;
 
 	if (settlement->ncandidates < 2)
 		return;
 	ls_contact_order_init(&order, settlement->set->contacts);
-	qsort_arg(c, settlement->ncandidates, sizeof(Candidate), cmp_candidate,
-			  &order);
-	for (int64 i = 1; i < settlement->ncandidates; i++)
-		if (c[i].stream != c[kept].stream ||
-			ls_contact_cmp(&order, c[i].key, c[kept].key) != 0)
-			c[++kept] = c[i];
-	settlement->ncandidates = kept + 1;
+	for (int64 i = 0; i < settlement->ncandidates; i++)
+		if (i == 0 || c[i].key != c[i - 1].key)
+			nruns++;
+	runs = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Run) * (Size) nruns);
+	sorted = MemoryContextAllocHuge(CurrentMemoryContext,
+									sizeof(Candidate) * (Size) settlement->ncandidates);
+	nruns = 0;
+	for (int64 i = 0; i < settlement->ncandidates; i++)
+	{
+		if (i == 0 || c[i].key != c[i - 1].key)
+		{
+			runs[nruns].key = c[i].key;
+			runs[nruns].start = i;
+			runs[nruns++].count = 0;
+		}
+		runs[nruns - 1].count++;
+	}
+	/* the Datum of an int4 has its sign, and so compares as it is */
+	if (order.is_int8 || order.is_int4)
+		sort_int_runs(runs, nruns);
+	else
+		qsort_arg(runs, nruns, sizeof(Run), cmp_run, &order);
+
+	for (int64 start = 0; start < nruns; start = end)
+	{
+		Candidate  *first = &sorted[kept];
+		int64		n = 0;
+		int64		last = 0;
+
+		for (end = start;
+			 end < nruns && ls_contact_cmp(&order, runs[end].key, runs[start].key) == 0;
+			 end++)
+		{
+			memcpy(first + n, c + runs[end].start, sizeof(Candidate) * runs[end].count);
+			n += runs[end].count;
+		}
+		sort_candidates(first, n);
+		for (int64 i = 1; i < n; i++)
+		{
+			if (first[i].stream_id != first[last].stream_id ||
+				first[i].digest != first[last].digest)
+				first[++last] = first[i];
+			else if (first[last].stream_id == 0)
+				first[last].is_several = true;
+		}
+		kept += last + 1;
+	}
+	memcpy(c, sorted, sizeof(Candidate) * (Size) kept);
+	settlement->ncandidates = kept;
+	pfree(sorted);
+	pfree(runs);
 }
 
 static int
@@ -203,65 +299,337 @@ is_on_record(const StreamRow *stream, KnownMatch *known, int nknown)
 }
 
 /*
- * Drop the candidates that would add nothing.  False: there are no lead
- * tables, so nothing can be added at all.
+ * Drop those of a contact's candidates, from start to end, whose streams it
+ * has the matches of.
+ */
+static void
+drop_recorded_of_contact(Chunk *chunk, KeyScan *leads, KeyScan *matches,
+						 int start, int end)
+{
+	TupleTableSlot *slot;
+	KnownMatch *known = NULL;
+	int			nknown = 0;
+	int			room = 0;
+
+	ls_keyscan_start(leads, chunk->candidates[start].key, NULL);
+	while ((slot = ls_keyscan_next(leads, NULL, NULL)) != NULL)
+	{
+		bool		isnull;
+		Datum		lead_id = slot_getattr(slot, LEAD_ID, &isnull);
+		int32		team_id = DatumGetInt32(slot_getattr(slot, LEAD_TEAM, &isnull));
+
+		ls_keyscan_start(matches, lead_id, NULL);
+		while ((slot = ls_keyscan_next(matches, NULL, NULL)) != NULL)
+		{
+			if (nknown == room)
+			{
+				room = Max(16, room * 2);
+				known = known == NULL ? palloc(room * sizeof(KnownMatch)) :
+					repalloc(known, room * sizeof(KnownMatch));
+			}
+			known[nknown].team_id = team_id;
+			known[nknown++].stream_id =
+				DatumGetInt32(slot_getattr(slot, LEAD_MATCH_STREAM, &isnull));
+		}
+	}
+	for (int i = start; i < end && nknown > 0; i++)
+		if (chunk->streams[i] && chunk->verdicts[i] == VERDICT_OPEN &&
+			is_on_record(chunk->streams[i]->row, known, nknown))
+			chunk->verdicts[i] = VERDICT_NO;
+	if (known)
+		pfree(known);
+}
+
+/*
+ * Drop the candidates that would add nothing: of those that rows named, or of
+ * those that were found since.  False: there are no lead tables, so nothing
+ * can be added at all.
  */
 static bool
-drop_recorded(Chunk *chunk)
+drop_recorded(Chunk *chunk, bool is_found)
 {
 	ContactSource *contacts = chunk->settlement->set->contacts;
 	Oid			lead_relid = ls_catalog_relid("lead");
 	Oid			match_relid = ls_catalog_relid("lead_match");
-	Snapshot	snapshot;
-	KeyScan    *leads;
-	KeyScan    *matches;
-	KnownMatch *known;
-	int			room = 16;
+	Snapshot	snapshot = NULL;
+	KeyScan    *leads = NULL;
+	KeyScan    *matches = NULL;
 	int			end;
 
 	if (!OidIsValid(lead_relid) || !OidIsValid(match_relid))
 		return false;
 
-	known = palloc(room * sizeof(KnownMatch));
-	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	leads = ls_keyscan_open(lead_relid, LEAD_CONTACT, contacts->key_base,
-							InvalidAttrNumber, snapshot);
-	matches = ls_keyscan_open(match_relid, LEAD_MATCH_LEAD, INT8OID,
-							  InvalidAttrNumber, snapshot);
 	for (int start = 0; start < chunk->count; start = end)
 	{
-		TupleTableSlot *slot;
-		int			nknown = 0;
+		bool		any = false;
 
 		end = contact_end(chunk, start);
-		ls_keyscan_start(leads, chunk->candidates[start].key, NULL);
-		while ((slot = ls_keyscan_next(leads, NULL, NULL)) != NULL)
+		for (int i = start; i < end && !any; i++)
+			any = chunk->streams[i] != NULL && chunk->candidates[i].is_found == is_found &&
+				chunk->verdicts[i] == VERDICT_OPEN;
+		if (!any)
+			continue;
+		if (snapshot == NULL)
 		{
-			bool		isnull;
-			Datum		lead_id = slot_getattr(slot, LEAD_ID, &isnull);
-			int32		team_id = DatumGetInt32(slot_getattr(slot, LEAD_TEAM, &isnull));
-
-			ls_keyscan_start(matches, lead_id, NULL);
-			while ((slot = ls_keyscan_next(matches, NULL, NULL)) != NULL)
-			{
-				if (nknown == room)
-					known = repalloc(known, (room *= 2) * sizeof(KnownMatch));
-				known[nknown].team_id = team_id;
-				known[nknown++].stream_id =
-					DatumGetInt32(slot_getattr(slot, LEAD_MATCH_STREAM, &isnull));
-			}
+			CommandCounterIncrement();
+			snapshot = RegisterSnapshot(GetLatestSnapshot());
+			leads = ls_keyscan_open(lead_relid, LEAD_CONTACT, contacts->key_base,
+									InvalidAttrNumber, snapshot);
+			matches = ls_keyscan_open(match_relid, LEAD_MATCH_LEAD, INT8OID,
+									  InvalidAttrNumber, snapshot);
 		}
-		for (int i = start; i < end && nknown > 0; i++)
-			if (is_on_record(&chunk->settlement->set->streams[chunk->candidates[i].stream].row,
-							 known, nknown))
-				chunk->verdicts[i] = VERDICT_NO;
+		drop_recorded_of_contact(chunk, leads, matches, start, end);
 	}
-	ls_keyscan_close(matches);
-	ls_keyscan_close(leads);
-	UnregisterSnapshot(snapshot);
-	pfree(known);
+	if (snapshot)
+	{
+		ls_keyscan_close(matches);
+		ls_keyscan_close(leads);
+		UnregisterSnapshot(snapshot);
+	}
 	return true;
+}
+
+
+/* -------------------------------------------------------------------------
+ * Streams
+ * -------------------------------------------------------------------------
+ */
+
+/* Point from candidates to their streams; those that are gone are dropped. */
+static void
+find_streams(Chunk *chunk)
+{
+	for (int i = 0; i < chunk->count; i++)
+	{
+		if (chunk->candidates[i].stream_id == 0)
+			continue;
+		chunk->streams[i] = ls_streams_get(chunk->settlement->set,
+										   chunk->candidates[i].stream_id);
+		if (chunk->streams[i] == NULL)
+			chunk->verdicts[i] = VERDICT_NO;
+	}
+}
+
+/* For the row that brought a candidate, read again. */
+typedef struct RowReader
+{
+	Relation	rel;
+	TupleTableSlot *slot;
+} RowReader;
+
+static void
+close_reader(RowReader *reader)
+{
+	if (reader->rel == NULL)
+		return;
+	ExecDropSingleTupleTableSlot(reader->slot);
+	table_close(reader->rel, NoLock);
+	reader->rel = NULL;
+}
+
+/*
+ * The row of a candidate, in the layout of the attached table; NULL where that
+ * is not to be had cheaply.
+ */
+static TupleTableSlot *
+read_row(Chunk *chunk, RowReader *reader, Candidate *candidate)
+{
+	CandidateOrigin *origin = &chunk->settlement->origins[candidate->origin];
+	ItemPointerData tid = candidate->tid;
+
+	if (origin->kind == NULL || candidate->is_several ||
+		origin->relid != origin->kind->relid)
+		return NULL;
+	if (reader->rel && RelationGetRelid(reader->rel) != origin->relid)
+		close_reader(reader);
+	if (reader->rel == NULL)
+	{
+		reader->rel = table_open(origin->relid, AccessShareLock);
+		reader->slot = table_slot_create(reader->rel, NULL);
+	}
+	return table_tuple_fetch_row_version(reader->rel, &tid, SnapshotAny, reader->slot) ?
+		reader->slot : NULL;
+}
+
+/* Add a candidate to a chunk that is being made of another; place: its contact's. */
+static void
+append(Chunk *chunk, const Candidate *candidate, CachedStream *stream,
+	   const RowPlace *place)
+{
+	if (chunk->count == chunk->room)
+	{
+		chunk->room = Max(64, chunk->room * 2);
+		if (chunk->candidates == NULL)
+		{
+			chunk->candidates = palloc_extended(sizeof(Candidate) * (Size) chunk->room,
+												MCXT_ALLOC_HUGE);
+			chunk->streams = palloc_extended(sizeof(CachedStream *) * (Size) chunk->room,
+											 MCXT_ALLOC_HUGE);
+			chunk->places = palloc_extended(sizeof(RowPlace) * (Size) chunk->room,
+											MCXT_ALLOC_HUGE);
+			chunk->verdicts = palloc_extended(sizeof(Verdict) * (Size) chunk->room,
+											  MCXT_ALLOC_HUGE);
+		}
+		else
+		{
+			chunk->candidates = repalloc_huge(chunk->candidates,
+											  sizeof(Candidate) * (Size) chunk->room);
+			chunk->streams = repalloc_huge(chunk->streams,
+										   sizeof(CachedStream *) * (Size) chunk->room);
+			chunk->places = repalloc_huge(chunk->places,
+										  sizeof(RowPlace) * (Size) chunk->room);
+			chunk->verdicts = repalloc_huge(chunk->verdicts,
+											sizeof(Verdict) * (Size) chunk->room);
+		}
+	}
+	chunk->candidates[chunk->count] = *candidate;
+	chunk->streams[chunk->count] = stream;
+	chunk->places[chunk->count] = *place;
+	chunk->verdicts[chunk->count++] = VERDICT_OPEN;
+}
+
+/*
+ * Add the streams that were found for a candidate's contact, each once, but
+ * those that are marked as the contact's candidates already.  The row,
+ * if there is one, must concern them.
+ */
+static void
+append_found(Chunk *result, uint64 serial, const Candidate *candidate,
+			 const RowPlace *place, ActivitySource *kind, TupleTableSlot *row, IndexHits *hits)
+{
+	StreamSet  *set = result->settlement->set;
+	Candidate	added = *candidate;
+
+	added.digest = 0;
+	added.is_found = true;
+	for (int i = 0; i < hits->n; i++)
+	{
+		CachedStream *stream;
+		RuleProgram *program;
+
+		stream = ls_streams_get(set, hits->streams[i]);
+		if (stream == NULL || stream->found_for == serial ||
+			(program = ls_streams_program(set, stream)) == NULL)
+			continue;
+		if (row && !ls_program_is_foreign(program) &&
+			!ls_program_concerns(program, kind->source_id, row))
+			continue;
+		stream->found_for = serial;
+		added.stream_id = stream->stream_id;
+		append(result, &added, stream, place);
+	}
+}
+
+/* Look up what the rows that a contact has already concern. */
+static void
+append_rows_of_contact(Chunk *result, uint64 serial, const Candidate *candidate,
+					   const RowPlace *place, TupleTableSlot *contact, Snapshot snapshot)
+{
+	static Lookup found;
+	StreamSet  *set = result->settlement->set;
+
+	for (int k = 0; k < set->nkinds; k++)
+	{
+		ActivitySource *kind = set->kinds[k];
+		KeyScan    *scan;
+		TupleTableSlot *slot;
+
+		if (kind->missing || !ls_look_up_is_worthwhile(set, kind))
+			continue;
+		scan = ls_keyscan_open(kind->relid, kind->contact_attno, set->contacts->key_base,
+							   InvalidAttrNumber, snapshot);
+		ls_keyscan_start(scan, candidate->key, NULL);
+		while ((slot = ls_keyscan_next(scan, NULL, NULL)) != NULL)
+		{
+			CHECK_FOR_INTERRUPTS();
+			ls_look_up_row(set, kind, slot, &found);
+			for (int i = 0; i < found.ndeeper; i++)
+				ls_look_up_below(set, found.deeper[i], kind, contact, &found.hits);
+			append_found(result, serial, candidate, place, kind, slot, &found.hits);
+		}
+		ls_keyscan_close(scan);
+	}
+}
+
+/*
+ * Now that the contacts are locked, put streams in place of the digests below
+ * which they are found.
+ */
+static void
+expand(Chunk *chunk, Snapshot snapshot)
+{
+	static IndexHits hits;
+	static uint64 serial = 0;
+	Settlement *settlement = chunk->settlement;
+	StreamSet  *set = settlement->set;
+	ContactSource *contacts = set->contacts;
+	Chunk		result = *chunk;
+	RowReader	reader = {NULL, NULL};
+	KeyScan    *scan = NULL;
+	int			end;
+
+	result.candidates = NULL;
+	result.count = result.room = 0;
+	for (int start = 0; start < chunk->count; start = end)
+	{
+		TupleTableSlot *contact = NULL;
+		bool		is_sought = false;
+
+		end = contact_end(chunk, start);
+		serial++;
+		CHECK_FOR_INTERRUPTS();
+		for (int i = start; i < end; i++)
+		{
+			if (chunk->verdicts[i] != VERDICT_OPEN)
+				continue;
+			if (chunk->candidates[i].stream_id != 0)
+			{
+				chunk->streams[i]->found_for = serial;
+				append(&result, &chunk->candidates[i], chunk->streams[i], &chunk->places[start]);
+			}
+			else
+				is_sought = true;
+		}
+		if (!is_sought)
+			continue;
+		if (scan == NULL)
+			scan = ls_keyscan_open(contacts->relid, contacts->key_attno,
+								   contacts->key_base, InvalidAttrNumber, snapshot);
+		contact = ls_keyscan_row_at(scan, &chunk->places[start]);
+		if (contact == NULL)
+		{
+			ls_keyscan_start(scan, chunk->candidates[start].key, NULL);
+			contact = ls_keyscan_next(scan, NULL, NULL);
+		}
+		for (int i = start; i < end && contact; i++)
+		{
+			Candidate  *candidate = &chunk->candidates[i];
+			ActivitySource *kind = settlement->origins[candidate->origin].kind;
+
+			if (chunk->verdicts[i] != VERDICT_OPEN || candidate->stream_id != 0)
+				continue;
+			if (candidate->digest == ROWS_OF_CONTACT)
+			{
+				append_rows_of_contact(&result, serial, candidate, &chunk->places[start], contact,
+									   snapshot);
+				continue;
+			}
+			hits.n = 0;
+			ls_look_up_below(set, candidate->digest, kind, contact, &hits);
+			if (hits.n > 0)
+				append_found(&result, serial, candidate, &chunk->places[start], kind,
+							 read_row(chunk, &reader, candidate), &hits);
+		}
+	}
+	if (scan)
+		ls_keyscan_close(scan);
+	close_reader(&reader);
+	chunk->candidates = result.candidates;
+	chunk->streams = result.streams;
+	chunk->places = result.places;
+	chunk->verdicts = result.verdicts;
+	chunk->count = result.count;
+	(void) drop_recorded(chunk, true);
 }
 
 /* Lock the contacts of open candidates; those that are gone are dropped. */
@@ -279,7 +647,8 @@ lock_contacts(Chunk *chunk)
 		for (open = start; open < end; open++)
 			if (chunk->verdicts[open] == VERDICT_OPEN)
 				break;
-		if (open < end && !ls_contact_lock(locker, chunk->candidates[start].key))
+		if (open < end && ls_row_lock_at(locker, chunk->candidates[start].key,
+										 &chunk->places[start]) == 0)
 			for (int i = start; i < end; i++)
 				chunk->verdicts[i] = VERDICT_NO;
 	}
@@ -300,7 +669,7 @@ lock_tables(Chunk *chunk)
 
 	for (int i = 0; i < chunk->count; i++)
 	{
-		CachedStream *stream = &set->streams[chunk->candidates[i].stream];
+		CachedStream *stream = chunk->streams[i];
 
 		if (chunk->verdicts[i] != VERDICT_OPEN || stream->locked_for == this_one)
 			continue;
@@ -319,7 +688,7 @@ lock_tables(Chunk *chunk)
 static bool
 is_own_account(Judge *judge, CachedStream *stream)
 {
-	return strcmp(ls_judge_account(judge), stream->row.account) == 0;
+	return strcmp(ls_judge_account(judge), stream->row->account) == 0;
 }
 
 /* The same moment, but before the statement's command. */
@@ -380,7 +749,7 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 		CHECK_FOR_INTERRUPTS();
 		for (int i = start; i < end; i++)
 		{
-			CachedStream *stream = &set->streams[chunk->candidates[i].stream];
+			CachedStream *stream = chunk->streams[i];
 			RuleProgram *program;
 			bool		fresh = false;
 
@@ -401,7 +770,8 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 									   settlement->command, settlement->root);
 			if (!stepped)
 			{
-				if (!ls_judge_contact(judge, chunk->candidates[start].key))
+				if (!ls_judge_contact_at(judge, chunk->candidates[start].key,
+										 &chunk->places[start]))
 				{
 					/* locked and yet not there: cannot match */
 					for (int k = start; k < end; k++)
@@ -450,6 +820,16 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 	}
 	if (judge)
 		ls_judge_end(judge);
+}
+
+/* Is there an open candidate that stands for streams to be looked up? */
+static bool
+has_sought(Chunk *chunk)
+{
+	for (int i = 0; i < chunk->count; i++)
+		if (chunk->verdicts[i] == VERDICT_OPEN && chunk->candidates[i].stream_id == 0)
+			return true;
+	return false;
 }
 
 /* Is there an open candidate left? */
@@ -507,8 +887,7 @@ judge_foreign(Chunk *chunk, Snapshot snapshot)
 
 		/* the rest is judged again, without the stream that failed */
 		memcpy(chunk->verdicts, verdicts, sizeof(Verdict) * chunk->count);
-		ls_streams_break(set, &set->streams[chunk->candidates[current].stream],
-						 error);
+		ls_streams_break(set, chunk->streams[current], error);
 		FreeErrorData(error);
 	}
 }
@@ -566,9 +945,9 @@ make_evidence(Settlement *settlement, Candidate *candidate)
 	StringInfoData json;
 
 	initStringInfo(&json);
-	appendStringInfo(&json, "{\"%s\": ", origin->is_contact ? "contact" : "kind");
+	appendStringInfo(&json, "{\"%s\": ", (origin->kind == NULL) ? "contact" : "kind");
 	escape_json(&json, origin->what);
-	if (!origin->is_contact)
+	if (!(origin->kind == NULL))
 	{
 		Relation	rel = table_open(origin->relid, AccessShareLock);
 		Bitmapset  *key = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
@@ -633,11 +1012,26 @@ settle_chunk(Chunk *chunk)
 	DeliverCounts counts = {0, 0};
 
 	chunk->verdicts = palloc0(sizeof(Verdict) * chunk->count);
-	if (!drop_recorded(chunk) || !has_open(chunk))
+	chunk->streams = palloc0(sizeof(CachedStream *) * chunk->count);
+	chunk->places = palloc(sizeof(RowPlace) * chunk->count);
+	find_streams(chunk);
+	if (!drop_recorded(chunk, false) || !has_open(chunk))
 		return;
 	lock_contacts(chunk);
+	if (has_sought(chunk))
+	{
+		CommandCounterIncrement();
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		PushActiveSnapshot(snapshot);
+		expand(chunk, snapshot);
+		PopActiveSnapshot();
+		UnregisterSnapshot(snapshot);
+		if (!has_open(chunk))
+			return;
+	}
 	lock_tables(chunk);
 
+	/* under a snapshot of its own: a table may have changed until it was locked */
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(snapshot);
@@ -655,7 +1049,7 @@ settle_chunk(Chunk *chunk)
 		if (chunk->verdicts[i] != VERDICT_MATCH)
 			continue;
 		matches[nmatches].key = candidate->key;
-		matches[nmatches].stream = &set->streams[candidate->stream].row;
+		matches[nmatches].stream = chunk->streams[i]->row;
 		matches[nmatches].matched_at = chunk->clock;
 		matches[nmatches++].evidence = make_evidence(chunk->settlement, candidate);
 	}
@@ -705,7 +1099,10 @@ ls_settle(Settlement *settlement)
 		chunk.order = &order;
 		chunk.candidates = settlement->candidates + start;
 		chunk.count = end - start;
+		settlement->set->held++;
 		settle_chunk(&chunk);
+		settlement->set->held--;
+		ls_streams_trim(settlement->set);
 		MemoryContextSwitchTo(context);
 		MemoryContextDelete(chunk_context);
 		start = end;

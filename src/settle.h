@@ -12,21 +12,31 @@
 
 #include "stream_cache.h"
 
-/* A stream that a new row may have made true of a contact. */
+/*
+ * A stream that a new row may have made true of a contact; or, with stream_id
+ * 0, all those below a digest that are the contact's, which are looked up when
+ * it is locked.
+ */
 typedef struct Candidate
 {
 	Datum		key;			/* of the contacts' key type */
-	int32		stream;			/* index into the set's streams */
+	uint64		digest;			/* with stream_id 0; else 0 */
+	int32		stream_id;
 	ItemPointerData tid;		/* the first such row */
 	uint16		origin;			/* index into origins */
+	bool		is_several;		/* digest: of more rows than that one */
+	bool		is_found;		/* looked up by settle.c */
 } Candidate;
+
+/* In place of a digest: what the contact's rows are entered under. */
+#define ROWS_OF_CONTACT		0
 
 /* Where candidates come from: a table, and a kind or the contacts. */
 typedef struct CandidateOrigin
 {
 	Oid			relid;			/* the table the row is stored in */
 	const char *what;			/* kind, or "insert" or "update" of a contact */
-	bool		is_contact;
+	ActivitySource *kind;		/* NULL: a contact */
 } CandidateOrigin;
 
 /* A contact that got another key in the running statement. */

@@ -4,7 +4,8 @@
  *	  The enabled streams, as this backend knows them.
  *
  * A StreamSet is what leadstream's tables said at one moment: the contacts
- * table, the kinds, the enabled streams.  It is read like a system catalog,
+ * table and the kinds at once, streams and where they are entered by need, so
+ * that a session pays for those it meets.  All is read like a system catalog,
  * by systable scans under a fresh catalog snapshot: through SPI a REPEATABLE
  * READ transaction would fill the cache with streams as old as its snapshot,
  * and they would stay, their invalidation being spent already.
@@ -15,22 +16,36 @@
  *	  StreamSet --> StreamProgram --> StreamSources
  *
  * A set is in use by its pins and by being the current one.  A program (a
- * rule bound to its tables) is made when a row first needs it, and handed on
- * from set to set for as long as the stream's rule and the tables it reads
- * are the same.  The sources are what programs were bound to, and are kept
- * for as long as they come out equal when read again.
+ * rule bound to its tables) is made when a row first needs it, and kept, for
+ * whatever set comes next, for as long as the stream's rule and the tables it
+ * reads are the same and leadstream.cache_size allows.  The sources are what
+ * programs were bound to, and are kept for as long as they come out equal when
+ * read again.
+ *
+ * One state.  What is read by need must be of one state of the streams, or a
+ * stream altered meanwhile could be missed under its old rule and its new one.
+ * So a statement reads under one snapshot, that of its beginning.  That the set
+ * remembers nothing older, messages do not tell: they come when a change is
+ * visible already.  Before a statement reads anything, or concludes anything
+ * from what it found, it looks whether a transaction that the snapshot sees
+ * and the set has not seen has changed a stream.  If so the set forgets what
+ * it read, and the row at hand is looked up again (its epoch tells).
  *
  * Invalidation.  Every write to leadstream's tables sends a relcache message
  * for leadstream.stream (the trigger leadstream.invalidate).  It is delivered
  * to others at commit, to ourselves at the next command and again when the
  * (sub)transaction is rolled back, so a set that saw changes which then never
  * happened is not kept.  The callback may be called at any lock acquisition:
- * it counts and flags, nothing else.  A message for a table that rules read
+ * it counts and flags, nothing else.  A new set begins with nothing but the
+ * sources: one stream changed among a hundred thousand costs a session what it
+ * asks for next, not a rebuild.  A message for a table that rules read
  * (autovacuum sends many) matters only if the table has another shape
  * afterwards.
  *
  * A stream whose rule cannot be bound is broken: it is left out, and a
- * warning says so once for each version of its rule.
+ * warning says so once for each version of its rule.  It has no keys, nor has
+ * one whose keys are out of date; such streams are bound before the first row
+ * that may concern them and entered in the session's own index.
  *
  * One long file, because reading, invalidation and the counts of what is in
  * use are only right together.
@@ -45,6 +60,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
+#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -56,15 +72,27 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "guc.h"
+#include "key_store.h"
 #include "stream_cache.h"
 
 PG_FUNCTION_INFO_V1(leadstream_invalidate);
 
 /* Readings before we take what we have, though invalidations keep coming. */
 #define MAX_LOAD_ATTEMPTS			5
+
+/* Streams that a set remembers, without their programs; some hundred bytes each. */
+#define MAX_STREAMS					10000
+
+/* Streams without keys that are worth a word. */
+#define MANY_UNKEYED				1000
+
+/* Warnings about streams of a kind that has lost a column. */
+#define MAX_BROKEN_WARNINGS			100
 
 struct StreamSources
 {
@@ -76,8 +104,14 @@ struct StreamSources
 
 struct StreamProgram
 {
+	int32		stream_id;
+	int32		rule_version;
+	uint64		rule_digest;
+	dlist_node	node;			/* in programs_by_use, the latest first */
+	Size		size;
 	MemoryContext context;
-	int			uses;			/* by sets */
+	int			uses;			/* by streams of sets, and by being kept */
+	bool		is_kept;		/* in programs */
 	StreamSources *sources;
 	List	   *relids;			/* root tables it reads; NIL: not known */
 	uint64		shape;			/* of them all, when it was bound */
@@ -86,6 +120,35 @@ struct StreamProgram
 	bool		is_broken;
 	RuleProgram *program;		/* NULL: broken from the start */
 };
+
+/* Programs kept, by stream. */
+typedef struct KeptProgram
+{
+	int32		stream_id;		/* hash key */
+	StreamProgram *program;
+} KeptProgram;
+
+/* A stream without keys. */
+struct UnkeyedStream
+{
+	int32		stream_id;
+	bool		is_entered;		/* in the session's own index */
+};
+
+/* A path of a source, by which its rows are looked up or may be. */
+typedef struct KnownPath
+{
+	int32		source_id;
+	uint64		path_id;
+	AccessPath *path;			/* of streams without keys, else NULL */
+} KnownPath;
+
+/* The paths of one source. */
+typedef struct SourcePaths
+{
+	int32		source_id;
+	AccessPaths *paths;
+} SourcePaths;
 
 /* A table that the cached streams depend on. */
 typedef struct WatchedTable
@@ -107,6 +170,9 @@ typedef struct BrokenKey
 static MemoryContext cache_context = NULL;
 static StreamSet *current_set = NULL;
 static HTAB *watched = NULL;
+static HTAB *programs = NULL;
+static dlist_head programs_by_use = DLIST_STATIC_INIT(programs_by_use);
+static Size programs_size = 0;
 static HTAB *reported = NULL;
 static Oid	stream_relid = InvalidOid;
 
@@ -182,6 +248,15 @@ init_cache(void)
 		watched = hash_create("leadstream watched tables", 32, &ctl,
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 		CacheRegisterRelcacheCallback(note_message, (Datum) 0);
+	}
+	if (programs == NULL)
+	{
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(int32);
+		ctl.entrysize = sizeof(KeptProgram);
+		ctl.hcxt = cache_context;
+		programs = hash_create("leadstream programs", 64, &ctl,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(BrokenKey);
@@ -262,13 +337,14 @@ watch_tree(Oid root)
 }
 
 /*
- * Look at the tables that messages were about.  Marks the current programs
- * that read a table of another shape, and tells whether there was such a one.
+ * Look at the tables that messages were about.  Marks the programs that
+ * read a table of another shape, and tells whether there was such a one.
  */
 static bool
 check_tables(void)
 {
 	HASH_SEQ_STATUS status;
+	KeptProgram *kept;
 	WatchedTable *table;
 	List	   *dirty = NIL;
 	ListCell   *lc;
@@ -292,15 +368,11 @@ check_tables(void)
 			continue;
 		table->shape = shape;
 		changed = true;
-		for (int i = 0; current_set && i < current_set->nstreams; i++)
-		{
-			StreamProgram *program = current_set->streams[i].program;
-
-			if (program &&
-				(program->relids == NIL || table->root == InvalidOid ||
-				 list_member_oid(program->relids, table->root)))
-				program->is_stale = true;
-		}
+		hash_seq_init(&status, programs);
+		while ((kept = hash_seq_search(&status)) != NULL)
+			if (kept->program->relids == NIL || table->root == InvalidOid ||
+				list_member_oid(kept->program->relids, table->root))
+				kept->program->is_stale = true;
 	}
 	return changed;
 }
@@ -330,22 +402,6 @@ leadstream_invalidate(PG_FUNCTION_ARGS)
  * Sources, programs, sets
  * -------------------------------------------------------------------------
  */
-
-/* Put the enabled streams that have a team into the current context. */
-static void
-read_streams(StreamSet *set)
-{
-	StreamRow  *rows = ls_stream_read_enabled(&set->nstreams);
-
-	set->streams = palloc_extended(sizeof(CachedStream) * (Size) Max(set->nstreams, 1),
-								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (int i = 0; i < set->nstreams; i++)
-	{
-		set->streams[i].row = rows[i];
-		set->streams[i].kinds = ls_rule_kind_names(rows[i].rule);
-	}
-	pfree(rows);
-}
 
 
 static bool
@@ -393,6 +449,8 @@ same_sources(StreamSources *a, StreamSources *b)
 			!same_string(sa->kind, sb->kind) ||
 			!same_string(sa->contact_name, sb->contact_name) ||
 			!same_string(sa->time_name, sb->time_name) ||
+			!same_string(sa->account_name, sb->account_name) ||
+			sa->account_attno != sb->account_attno ||
 			!same_string(sa->missing, sb->missing) ||
 			!same_rule(sa->only, sb->only))
 			return false;
@@ -417,12 +475,60 @@ release_program(StreamProgram *program)
 	}
 }
 
+/* Take a program out of those that are kept. */
 static void
-free_set(StreamSet *set)
+drop_program(StreamProgram *program)
 {
-	for (int i = 0; i < set->nstreams; i++)
-		if (set->streams[i].program)
-			release_program(set->streams[i].program);
+	if (!program->is_kept)
+		return;
+	(void) hash_search(programs, &program->stream_id, HASH_REMOVE, NULL);
+	dlist_delete(&program->node);
+	programs_size -= program->size;
+	program->is_kept = false;
+	release_program(program);
+}
+
+/* Keep a program, in place of another of its stream. */
+static void
+keep_program(StreamProgram *program)
+{
+	bool		found;
+	KeptProgram *kept = hash_search(programs, &program->stream_id, HASH_FIND, NULL);
+
+	if (kept)
+		drop_program(kept->program);
+	kept = hash_search(programs, &program->stream_id, HASH_ENTER, &found);
+	kept->program = program;
+	program->is_kept = true;
+	program->uses++;
+	program->size = MemoryContextMemAllocated(program->context, true);
+	programs_size += program->size;
+	dlist_push_head(&programs_by_use, &program->node);
+}
+
+/* Forget the streams that were read; their programs may be kept. */
+static void
+forget_streams(StreamSet *set)
+{
+	HASH_SEQ_STATUS status;
+	CachedStream *stream;
+
+	if (set->streams == NULL)
+		return;
+	hash_seq_init(&status, set->streams);
+	while ((stream = hash_seq_search(&status)) != NULL)
+		if (stream->program)
+			release_program(stream->program);
+	set->streams = NULL;
+	MemoryContextReset(set->streams_context);
+}
+
+static void
+release_set(StreamSet *set)
+{
+	if (--set->pins > 0)
+		return;
+	forget_streams(set);
 	release_sources(set->sources);
 	MemoryContextDelete(set->context);
 }
@@ -450,111 +556,139 @@ read_sources(void)
 }
 
 /*
- * Read everything.  Returns NULL where nothing is attached.  The set is
- * allocated below the current memory context, so that an error leaves no
- * trace; programs of the old set are taken over by adopt_programs.
+ * What a snapshot sees, copied to outlive it.  Nothing can be read with it; it
+ * is for XidInMVCCSnapshot.
+ */
+static Snapshot
+copy_seen(Snapshot snapshot, MemoryContext context)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	Snapshot	seen = palloc(sizeof(SnapshotData));
+
+	*seen = *snapshot;
+	seen->xip = NULL;
+	seen->subxip = NULL;
+	if (snapshot->xcnt > 0)
+	{
+		seen->xip = palloc(sizeof(TransactionId) * snapshot->xcnt);
+		memcpy(seen->xip, snapshot->xip, sizeof(TransactionId) * snapshot->xcnt);
+	}
+	if (snapshot->subxcnt > 0)
+	{
+		seen->subxip = palloc(sizeof(TransactionId) * snapshot->subxcnt);
+		memcpy(seen->subxip, snapshot->subxip, sizeof(TransactionId) * snapshot->subxcnt);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	return seen;
+}
+
+/* Forget all that was read by need. */
+static void
+forget_set(StreamSet *set)
+{
+	set->epoch++;
+	ls_index_forget(set->index);
+	/* somebody may be in the middle of a row: memory goes with the set */
+	set->paths = NIL;
+	set->known_paths = NIL;
+	set->unkeyed = NULL;
+	set->nunkeyed = set->nunkeyed_before = 0;
+	set->unkeyed_is_read = false;
+	if (set->held == 0)
+		forget_streams(set);
+}
+
+/*
+ * The snapshot under which a statement reads the streams, with all that the
+ * set remembers being what it sees.
+ */
+static Snapshot
+set_snapshot(void *arg)
+{
+	StreamSet  *set = arg;
+	Snapshot	seen = set->seen;
+
+	Assert(set->snapshot != NULL);
+	if (set->is_settled)
+		return set->snapshot;
+	set->is_settled = true;
+	if (ls_stream_changed_since(seen, set->snapshot))
+		forget_set(set);
+	set->seen = copy_seen(set->snapshot, set->context);
+	if (seen->xip)
+		pfree(seen->xip);
+	if (seen->subxip)
+		pfree(seen->subxip);
+	pfree(seen);
+	return set->snapshot;
+}
+
+void
+ls_streams_settle_state(StreamSet *set)
+{
+	(void) set_snapshot(set);
+}
+
+/*
+ * Begin a set.  Returns NULL where nothing is attached.  The set is allocated
+ * below the current memory context, so that an error leaves no trace.
  */
 static StreamSet *
 read_set(void)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	MemoryContext context;
-	StreamSources *sources = read_sources();
+	StreamSources *sources;
 	StreamSet  *set;
 	ListCell   *lc;
-	int		   *counts;
 
+	context = AllocSetContextCreate(oldcontext, "leadstream stream set",
+									ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(context);
+	set = palloc0(sizeof(StreamSet));
+	set->context = context;
+	/* before anything is read: what changes meanwhile is not seen */
+	set->seen = copy_seen(GetCatalogSnapshot(stream_relid), context);
+	MemoryContextSwitchTo(oldcontext);
+
+	sources = read_sources();
 	if (sources == NULL)
+	{
+		MemoryContextDelete(context);
 		return NULL;
-
+	}
 	watch_tree(sources->contacts->relid);
 	foreach(lc, sources->activities)
 		watch_tree(((ActivitySource *) lfirst(lc))->relid);
 
-	context = AllocSetContextCreate(oldcontext, "leadstream stream set",
-									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	set = palloc0(sizeof(StreamSet));
-	set->context = context;
+	set->streams_context = AllocSetContextCreate(context, "leadstream stream rows",
+												 ALLOCSET_DEFAULT_SIZES);
 	set->sources = sources;
 	set->contacts = sources->contacts;
-	read_streams(set);
-
-	/* which streams speak of which kind */
 	set->nkinds = list_length(sources->activities);
-	set->kinds = palloc0(sizeof(CachedKind) * Max(set->nkinds, 1));
-	counts = palloc0(sizeof(int) * Max(set->nkinds, 1));
+	set->kinds = palloc0(sizeof(ActivitySource *) * Max(set->nkinds, 1));
 	foreach(lc, sources->activities)
-		set->kinds[foreach_current_index(lc)].source = lfirst(lc);
-	for (int pass = 0; pass < 2; pass++)
-	{
-		for (int i = 0; i < set->nstreams; i++)
-		{
-			foreach(lc, set->streams[i].kinds)
-			{
-				for (int k = 0; k < set->nkinds; k++)
-				{
-					CachedKind *kind = &set->kinds[k];
-
-					if (strcmp(kind->source->kind, lfirst(lc)) != 0)
-						continue;
-					if (pass == 0)
-						counts[k]++;
-					else
-						kind->streams[kind->nstreams++] = i;
-					break;
-				}
-			}
-		}
-		for (int k = 0; pass == 0 && k < set->nkinds; k++)
-			if (counts[k] > 0)
-				set->kinds[k].streams =
-					MemoryContextAllocHuge(context, sizeof(int32) * (Size) counts[k]);
-	}
-	pfree(counts);
+		set->kinds[foreach_current_index(lc)] = lfirst(lc);
+	set->index = ls_index_make(set_snapshot, set);
 	MemoryContextSwitchTo(oldcontext);
 	return set;
 }
 
-/* Hand the programs of unchanged streams on to a new set. */
+/* Go on with the sources of another set, to which programs are bound. */
 static void
-adopt_programs(StreamSet *set, StreamSet *old)
+adopt_sources(StreamSet *set, StreamSet *old)
 {
-	int			o = 0;
-
 	if (!same_sources(set->sources, old->sources))
 		return;
-
-	/* programs point into the old sources: let the set do so too */
-	for (int k = 0; k < set->nkinds; k++)
-		set->kinds[k].source = list_nth(old->sources->activities, k);
 	MemoryContextDelete(set->sources->context);
 	set->sources = old->sources;
 	set->contacts = old->sources->contacts;
-
-	for (int i = 0; i < set->nstreams; i++)
-	{
-		CachedStream *stream = &set->streams[i];
-		StreamProgram *program;
-
-		while (o < old->nstreams &&
-			   old->streams[o].row.stream_id < stream->row.stream_id)
-			o++;
-		if (o == old->nstreams)
-			break;
-		program = old->streams[o].program;
-		if (old->streams[o].row.stream_id == stream->row.stream_id &&
-			program && !program->is_stale &&
-			old->streams[o].row.rule_version == stream->row.rule_version &&
-			same_rule(old->streams[o].row.rule, stream->row.rule))
-		{
-			stream->program = program;
-			program->uses++;
-		}
-	}
+	for (int k = 0; k < set->nkinds; k++)
+		set->kinds[k] = list_nth(old->sources->activities, k);
 }
 
-/* Make the current set say what the tables say. */
+/* Make the current set one of what the tables say. */
 static void
 load_streams(void)
 {
@@ -587,7 +721,7 @@ load_streams(void)
 	if (set)
 	{
 		if (old)
-			adopt_programs(set, old);
+			adopt_sources(set, old);
 		set->sources->uses++;
 		MemoryContextSetParent(set->context, cache_context);
 		if (set->sources->uses == 1)
@@ -600,7 +734,7 @@ load_streams(void)
 	table_messages_seen = seen_table;
 	all_messages_seen = seen_all;
 	if (old)
-		ls_streams_unpin(old);
+		release_set(old);
 }
 
 StreamSet *
@@ -628,17 +762,148 @@ ls_streams_pin(void)
 	}
 
 	if (current_set)
-		current_set->pins++;
+		ls_streams_share(current_set);
 	return current_set;
+}
+
+void
+ls_streams_share(StreamSet *set)
+{
+	if (set->snapshot == NULL)
+	{
+		set->snapshot_owner = TopTransactionResourceOwner;
+		set->snapshot = RegisterSnapshotOnOwner(GetCatalogSnapshot(stream_relid),
+												set->snapshot_owner);
+		set->is_settled = false;
+	}
+	set->pins++;
+	set->users++;
 }
 
 void
 ls_streams_unpin(StreamSet *set)
 {
-	if (--set->pins == 0)
-		free_set(set);
+	if (--set->users == 0)
+	{
+		Snapshot	snapshot = set->snapshot;
+
+		set->held = 0;			/* an error may have passed by */
+		set->snapshot = NULL;
+		UnregisterSnapshotFromOwner(snapshot, set->snapshot_owner);
+	}
+	release_set(set);
 }
 
+void
+ls_streams_keep(StreamSet *set)
+{
+	set->pins++;
+}
+
+void
+ls_streams_drop(StreamSet *set)
+{
+	release_set(set);
+}
+
+void
+ls_streams_trim(StreamSet *set)
+{
+	Size		limit = (Size) ls_guc_cache_size * 1024;
+	dlist_node *node;
+	dlist_node *next;
+
+	ls_index_trim(set->index);
+	if (set->held > 0 ||
+		(programs_size <= limit &&
+		 (set->streams == NULL || hash_get_num_entries(set->streams) <= MAX_STREAMS)))
+		return;
+	forget_streams(set);
+	if (programs_size <= limit || dlist_is_empty(&programs_by_use))
+		return;
+	/* the longest unused go first, and some more, for this not to come soon again */
+	for (node = programs_by_use.head.prev; node != &programs_by_use.head; node = next)
+	{
+		StreamProgram *program = dlist_container(StreamProgram, node, node);
+
+		next = node->prev;
+		if (programs_size <= limit / 4 * 3)
+			break;
+		if (program->uses == 1)
+			drop_program(program);
+	}
+}
+
+
+void
+ls_streams_stats(CacheStats *stats)
+{
+	StreamSet  *set = current_set;
+	Size		bytes = 0;
+
+	memset(stats, 0, sizeof(CacheStats));
+	stats->parts[0].name = "compiled rules";
+	stats->parts[1].name = "streams";
+	stats->parts[2].name = "lookups";
+	stats->parts[3].name = "streams without keys";
+	if (programs)
+	{
+		stats->parts[0].entries = hash_get_num_entries(programs);
+		stats->parts[0].bytes = programs_size;
+	}
+	if (set == NULL)
+		return;
+	stats->parts[1].entries = set->streams ? hash_get_num_entries(set->streams) : 0;
+	stats->parts[1].bytes = MemoryContextMemAllocated(set->streams_context, true);
+	stats->parts[2].entries = ls_index_postings(set->index, &bytes);
+	stats->parts[2].bytes = bytes;
+	stats->parts[3].entries = set->nunkeyed;
+	stats->parts[3].bytes = MemoryContextMemAllocated(set->context, false);
+}
+
+
+/* -------------------------------------------------------------------------
+ * Streams
+ * -------------------------------------------------------------------------
+ */
+
+CachedStream *
+ls_streams_get(StreamSet *set, int32 stream_id)
+{
+	Snapshot	snapshot = set_snapshot(set);
+	CachedStream *stream = NULL;
+	StreamRow  *row;
+	MemoryContext oldcontext;
+	bool		found;
+
+	if (set->streams)
+		stream = hash_search(set->streams, &stream_id, HASH_FIND, NULL);
+	if (stream == NULL)
+	{
+		oldcontext = MemoryContextSwitchTo(set->streams_context);
+		row = ls_stream_read(stream_id, snapshot);
+		MemoryContextSwitchTo(oldcontext);
+		if (set->streams == NULL)
+		{
+			HASHCTL		ctl;
+
+			memset(&ctl, 0, sizeof(ctl));
+			ctl.keysize = sizeof(int32);
+			ctl.entrysize = sizeof(CachedStream);
+			ctl.hcxt = set->streams_context;
+			set->streams = hash_create("leadstream stream rows", 64, &ctl,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		}
+		stream = hash_search(set->streams, &stream_id, HASH_ENTER, &found);
+		stream->row = row;
+		stream->program = NULL;
+		stream->locked_for = 0;
+		stream->found_for = 0;
+		stream->gather = 0;
+	}
+	return stream->row && stream->row->is_enabled && stream->row->nteams > 0 ?
+		stream : NULL;
+}
 
 /* -------------------------------------------------------------------------
  * Programs
@@ -669,27 +934,27 @@ report_broken(CachedStream *stream, const ErrorData *why)
 	bool		found;
 
 	memset(&key, 0, sizeof(key));
-	key.stream_id = stream->row.stream_id;
-	key.rule_version = stream->row.rule_version;
+	key.stream_id = stream->row->stream_id;
+	key.rule_version = stream->row->rule_version;
 	hash_search(reported, &key, HASH_ENTER, &found);
 	if (!found)
 		ereport(WARNING,
 				(errcode(why->sqlerrcode),
 				 errmsg("lead stream \"%s\" is broken and makes no leads",
-						stream->row.name),
+						stream->row->name),
 				 errdetail_internal("%s", why->message),
 				 errhint("Correct what it says, or alter the rule, then call leadstream.fetch_history for what was missed.")));
 }
 
-/* The attached tables whose shape the stream's program depends on. */
+/* The attached tables whose shape the program of a rule depends on. */
 static List *
-tables_read(StreamSources *sources, CachedStream *stream)
+tables_read(StreamSources *sources, const Rule *rule)
 {
 	List	   *relids = list_make1_oid(sources->contacts->relid);
 	ListCell   *lc;
 	ListCell   *ls;
 
-	foreach(lc, stream->kinds)
+	foreach(lc, ls_rule_kind_names(rule))
 		foreach(ls, sources->activities)
 			if (strcmp(((ActivitySource *) lfirst(ls))->kind, lfirst(lc)) == 0)
 				relids = list_append_unique_oid(relids,
@@ -724,24 +989,32 @@ ls_tables_shape(List *relids)
 	return shape;
 }
 
+static uint64
+rule_digest(const Rule *rule)
+{
+	return hash_bytes_extended((const unsigned char *) rule, VARSIZE(rule), 0);
+}
+
 /*
  * Bind a stream's rule.  Inside a subtransaction, for the rule may have
  * become wrong since it was written, and the insert that met it must go on.
+ * With keys, tells where the stream is to be entered.  A program is returned in
+ * any case; *error says why it is broken.  It has one use, the caller's.
  */
-static void
-make_program(StreamSources *sources, CachedStream *stream)
+static StreamProgram *
+make_program(StreamSources *sources, const StreamRow *row, PathBook *book,
+			 StreamKeys **keys, ErrorData **error)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
 	ResourceOwner oldowner = CurrentResourceOwner;
 	MemoryContext context;
 	StreamProgram *program;
-	ErrorData  *volatile error = NULL;
+	ErrorData  *volatile caught = NULL;
 
 	context = AllocSetContextCreate(oldcontext, "leadstream program",
 									ALLOCSET_SMALL_SIZES);
 	program = MemoryContextAllocZero(context, sizeof(StreamProgram));
 	program->context = context;
-	program->sources = sources;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
@@ -762,10 +1035,16 @@ make_program(StreamSources *sources, CachedStream *stream)
 							   sec_context | SECURITY_LOCAL_USERID_CHANGE |
 							   SECURITY_RESTRICTED_OPERATION);
 		ls_restrict_search_path();
-		program->relids = tables_read(sources, stream);
+		program->relids = tables_read(sources, row->rule);
 		program->program =
-			ls_program_make(ls_rule_bind(stream->row.rule, sources->contacts,
-										 sources->activities));
+			ls_program_from_rule(row->rule, sources->contacts,
+								 sources->activities);
+		if (keys)
+		{
+			MemoryContextSwitchTo(oldcontext);
+			*keys = ls_stream_keys(program->program, row->account, book);
+			MemoryContextSwitchTo(context);
+		}
 		/* its tables are locked now */
 		program->checked = table_messages;
 		program->shape = ls_tables_shape(program->relids);
@@ -779,17 +1058,17 @@ make_program(StreamSources *sources, CachedStream *stream)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(oldcontext);
-		error = CopyErrorData();
+		caught = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(oldcontext);
 		CurrentResourceOwner = oldowner;
-		if (ls_error_is_fatal(error))
-			ReThrowError(error);
+		if (ls_error_is_fatal(caught))
+			ReThrowError(caught);
 	}
 	PG_END_TRY();
 
-	if (error)
+	if (caught)
 	{
 		/* what is left of a half-made program is of no use to anybody */
 		MemoryContextDelete(context);
@@ -797,14 +1076,39 @@ make_program(StreamSources *sources, CachedStream *stream)
 										ALLOCSET_SMALL_SIZES);
 		program = MemoryContextAllocZero(context, sizeof(StreamProgram));
 		program->context = context;
-		program->sources = sources;
 		program->is_broken = true;
 	}
-	MemoryContextSetParent(context, cache_context);
-	program->sources->uses++;
+	program->stream_id = row->stream_id;
+	program->rule_version = row->rule_version;
+	program->rule_digest = rule_digest(row->rule);
+	program->sources = sources;
 	program->uses = 1;
-	stream->program = program;
+	sources->uses++;
+	*error = caught;
+	return program;
+}
 
+/* Give a stream its program, one that is kept or a new one. */
+static void
+find_program(StreamSources *sources, CachedStream *stream)
+{
+	KeptProgram *kept = hash_search(programs, &stream->row->stream_id, HASH_FIND, NULL);
+	StreamProgram *program;
+	ErrorData  *error;
+
+	if (kept && !kept->program->is_stale && kept->program->sources == sources &&
+		kept->program->rule_version == stream->row->rule_version &&
+		kept->program->rule_digest == rule_digest(stream->row->rule))
+	{
+		dlist_move_head(&programs_by_use, &kept->program->node);
+		kept->program->uses++;
+		stream->program = kept->program;
+		return;
+	}
+	program = make_program(sources, stream->row, NULL, NULL, &error);
+	MemoryContextSetParent(program->context, cache_context);
+	keep_program(program);
+	stream->program = program;
 	if (error)
 	{
 		report_broken(stream, error);
@@ -816,8 +1120,21 @@ RuleProgram *
 ls_streams_program(StreamSet *set, CachedStream *stream)
 {
 	if (stream->program == NULL)
-		make_program(set->sources, stream);
+		find_program(set->sources, stream);
 	return stream->program->is_broken ? NULL : stream->program->program;
+}
+
+bool
+ls_streams_keys(StreamSet *set, const StreamRow *row, PathBook *book, StreamKeys **keys)
+{
+	ErrorData  *error;
+	StreamProgram *program = make_program(set->sources, row, book, keys, &error);
+	bool		result = !program->is_broken;
+
+	release_program(program);
+	if (error)
+		FreeErrorData(error);
+	return result;
 }
 
 /*
@@ -843,15 +1160,18 @@ remake_program(StreamSet *set, CachedStream *stream)
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("lead stream \"%s\" makes no leads of this statement",
-						stream->row.name),
+						stream->row->name),
 				 errdetail("The key or the account column of the contacts was changed while it ran."),
 				 errhint("Call leadstream.fetch_history for what was missed.")));
 		return;
 	}
-	stream->program = NULL;
-	make_program(sources, stream);
+	/* an error in between must find neither without owner */
+	sources->uses++;
 	MemoryContextSetParent(sources->context, cache_context);
+	stream->program = NULL;
 	release_program(old);
+	find_program(sources, stream);
+	release_sources(sources);
 }
 
 RuleProgram *
@@ -874,34 +1194,261 @@ ls_streams_lock(StreamSet *set, CachedStream *stream)
 	return ls_streams_program(set, stream);
 }
 
-RuleIndex *
-ls_streams_index(StreamSet *set, CachedKind *kind)
-{
-	MemoryContext oldcontext;
-	RuleIndex  *index;
-
-	if (kind->index)
-		return kind->index;
-	oldcontext = MemoryContextSwitchTo(set->context);
-	index = ls_index_make(kind->source);
-	MemoryContextSwitchTo(oldcontext);
-	for (int i = 0; i < kind->nstreams; i++)
-	{
-		CachedStream *stream = &set->streams[kind->streams[i]];
-		RuleProgram *program = ls_streams_program(set, stream);
-
-		/* a broken stream is nobody's business */
-		if (program)
-			ls_index_add(index, kind->streams[i], program);
-	}
-	ls_index_finish(index);
-	kind->index = index;
-	return index;
-}
-
 void
 ls_streams_break(StreamSet *set, CachedStream *stream, ErrorData *why)
 {
 	stream->program->is_broken = true;
 	report_broken(stream, why);
+}
+
+/* Is the kind one of those that the rule names? */
+static bool
+speaks_of(const Rule *rule, const char *kind)
+{
+	ListCell   *lc;
+
+	foreach(lc, ls_rule_kind_names(rule))
+		if (strcmp(lfirst(lc), kind) == 0)
+			return true;
+	return false;
+}
+
+void
+ls_streams_report_kind(StreamSet *set, ActivitySource *kind)
+{
+	int			n;
+	int			nreported = 0;
+	int32	   *ids = ls_stream_ids(&n);
+
+	for (int i = 0; i < n && nreported < MAX_BROKEN_WARNINGS; i++)
+	{
+		CachedStream *stream = ls_streams_get(set, ids[i]);
+
+		if (stream && speaks_of(stream->row->rule, kind->kind))
+		{
+			(void) ls_streams_program(set, stream);
+			nreported++;
+		}
+	}
+	pfree(ids);
+}
+
+
+/* -------------------------------------------------------------------------
+ * Paths, and streams without keys
+ * -------------------------------------------------------------------------
+ */
+
+/* What paths a set knows of; for streams that this session enters. */
+static StreamSet *book_set = NULL;
+
+static bool
+set_knows(PathBook *book, int32 source_id, uint64 path_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, book_set->known_paths)
+	{
+		KnownPath  *known = lfirst(lc);
+
+		if (known->source_id == source_id && known->path_id == path_id)
+			return true;
+	}
+	return false;
+}
+
+static int
+set_count(PathBook *book, int32 source_id)
+{
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, book_set->known_paths)
+		if (((KnownPath *) lfirst(lc))->source_id == source_id)
+			n++;
+	return n;
+}
+
+static void
+note_path(StreamSet *set, int32 source_id, uint64 path_id, AccessPath *path)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(set->context);
+	KnownPath  *known = palloc(sizeof(KnownPath));
+
+	known->source_id = source_id;
+	known->path_id = path_id;
+	known->path = path ? ls_access_path_copy(path) : NULL;
+	set->known_paths = lappend(set->known_paths, known);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/* Note streams as having no keys. */
+static void
+note_unkeyed(StreamSet *set, const int32 *ids, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		int			k;
+
+		for (k = 0; k < set->nunkeyed_before; k++)
+			if (set->unkeyed[k].stream_id == ids[i])
+				break;
+		if (k < set->nunkeyed_before)
+			continue;
+		if (set->unkeyed == NULL)
+		{
+			set->unkeyed_room = 16;
+			set->unkeyed = MemoryContextAlloc(set->context,
+											  sizeof(struct UnkeyedStream) * set->unkeyed_room);
+		}
+		else if (set->nunkeyed == set->unkeyed_room)
+			set->unkeyed = repalloc_huge(set->unkeyed, sizeof(struct UnkeyedStream) *
+										 (Size) (set->unkeyed_room *= 2));
+		set->unkeyed[set->nunkeyed].stream_id = ids[i];
+		set->unkeyed[set->nunkeyed++].is_entered = false;
+	}
+	/* the next ones may be these again */
+	set->nunkeyed_before = set->nunkeyed;
+}
+
+/* The same for those at a digest. */
+static void
+note_unkeyed_at(StreamSet *set, uint64 digest)
+{
+	int32	   *ids;
+	bool		has_deeper;
+	int			n = ls_keys_read(digest, set_snapshot(set), PG_INT32_MAX, &ids, &has_deeper);
+
+	note_unkeyed(set, ids, n);
+	if (ids)
+		pfree(ids);
+}
+
+/* Enter a stream in the session's own index. */
+static void
+enter_unkeyed(StreamSet *set, CachedStream *stream)
+{
+	static PathBook book = {set_knows, set_count};
+	StreamKeys *keys = NULL;
+	MemoryContext oldcontext;
+	MemoryContext context;
+	ListCell   *lc;
+
+	/* a broken stream is nobody's business */
+	if (ls_streams_program(set, stream) == NULL)
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream keys",
+									ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
+	book_set = set;
+	if (ls_streams_keys(set, stream->row, &book, &keys))
+	{
+		for (int i = 0; i < keys->npaths; i++)
+		{
+			StreamPath *path = &keys->paths[i];
+
+			if (set_knows(&book, path->source_id, path->path->path_id))
+				continue;
+			note_path(set, path->source_id, path->path->path_id, path->path);
+			foreach(lc, set->paths)
+				if (((SourcePaths *) lfirst(lc))->source_id == path->source_id)
+					ls_paths_add(((SourcePaths *) lfirst(lc))->paths, path->path);
+		}
+		ls_index_enter(set->index, keys, stream->row->stream_id);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+}
+
+AccessPaths *
+ls_streams_paths(StreamSet *set, int32 source_id)
+{
+	ListCell   *lc;
+	SourcePaths *paths;
+	ActivitySource *source = NULL;
+	Index		varno = source_id == CONTACTS_SOURCE ? INNER_VAR : OUTER_VAR;
+	Relation	rel;
+	Snapshot	snapshot;
+	MemoryContext oldcontext;
+	MemoryContext context;
+	static bool warned = false;
+
+	foreach(lc, set->paths)
+		if (((SourcePaths *) lfirst(lc))->source_id == source_id)
+			return ((SourcePaths *) lfirst(lc))->paths;
+
+	for (int k = 0; k < set->nkinds; k++)
+		if (set->kinds[k]->source_id == source_id)
+			source = set->kinds[k];
+	snapshot = set_snapshot(set);
+	rel = table_open(source ? source->relid : set->contacts->relid, AccessShareLock);
+
+	/* the paths that are kept, as far as they still mean the same */
+	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream paths",
+									ALLOCSET_SMALL_SIZES);
+	oldcontext = MemoryContextSwitchTo(set->context);
+	paths = palloc(sizeof(SourcePaths));
+	paths->source_id = source_id;
+	paths->paths = ls_paths_make(varno);
+	MemoryContextSwitchTo(context);
+	foreach(lc, ls_keys_paths(source_id, snapshot))
+	{
+		StoredPath *stored = lfirst(lc);
+		AccessPath *path = ls_access_path(&stored->description, stored->path_id, varno, rel);
+
+		if (path == NULL)
+		{
+			note_unkeyed_at(set, ls_digest(DIGEST_PATH, stored->path_id));
+			continue;
+		}
+		ls_paths_add(paths->paths, path);
+		note_path(set, source_id, stored->path_id, NULL);
+	}
+	table_close(rel, NoLock);
+	if (!set->unkeyed_is_read)
+	{
+		int			n;
+		int32	   *ids = ls_stream_strangers(snapshot, &n);
+
+		note_unkeyed(set, ids, n);
+		note_unkeyed_at(set, ls_digest(DIGEST_UNKEYED, 0));
+		set->unkeyed_is_read = true;
+	}
+	for (int i = 0; i < set->nunkeyed; i++)
+	{
+		CachedStream *stream;
+
+		CHECK_FOR_INTERRUPTS();
+		if (set->unkeyed[i].is_entered)
+			continue;
+		stream = ls_streams_get(set, set->unkeyed[i].stream_id);
+		if (stream && source && !speaks_of(stream->row->rule, source->kind))
+			continue;
+		if (stream)
+			enter_unkeyed(set, stream);
+		set->unkeyed[i].is_entered = true;
+	}
+	foreach(lc, set->known_paths)
+	{
+		KnownPath  *known = lfirst(lc);
+
+		if (known->source_id == source_id && known->path)
+			ls_paths_add(paths->paths, known->path);
+	}
+	/* nothing can fail any more */
+	MemoryContextSwitchTo(set->context);
+	set->paths = lappend(set->paths, paths);
+	MemoryContextSwitchTo(context);
+	if (set->nunkeyed >= MANY_UNKEYED && !warned)
+	{
+		ereport(WARNING,
+				(errmsg("%d lead streams have no keys that are up to date",
+						set->nunkeyed),
+				 errdetail("Every session has to bind their rules before its first row."),
+				 errhint("Make the keys anew: select leadstream.index_streams();")));
+		warned = true;
+	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+	return paths->paths;
 }

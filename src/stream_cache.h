@@ -9,6 +9,8 @@
 #define LS_STREAM_CACHE_H
 
 #include "utils/hsearch.h"
+#include "utils/resowner.h"
+#include "utils/snapshot.h"
 
 #include "catalog.h"
 #include "rule_eval.h"
@@ -18,51 +20,90 @@
 /* A stream's compiled rule; belongs to stream_cache.c. */
 typedef struct StreamProgram StreamProgram;
 
+/* A stream that was asked for. */
 typedef struct CachedStream
 {
-	StreamRow	row;
-	List	   *kinds;			/* of char *, the kinds its rule speaks of */
+	int32		stream_id;		/* hash key */
+	StreamRow  *row;			/* NULL: there is none */
 	StreamProgram *program;		/* NULL until somebody needs it */
 	uint64		locked_for;		/* the settling that last locked its tables */
+	uint64		found_for;		/* for settle.c: the last contact it was found for */
+	uint64		gather;			/* for capture.c: the gather that last made it a */
+	Datum		last_key;		/* candidate, and of which contact */
 } CachedStream;
-
-/* A kind, and the streams whose rules speak of it. */
-typedef struct CachedKind
-{
-	ActivitySource *source;
-	int			nstreams;
-	int32	   *streams;		/* indexes into StreamSet.streams */
-	RuleIndex  *index;			/* of these, by what they ask of a row; NULL
-								 * until a row comes */
-} CachedKind;
 
 /* What a set and its programs were bound to; belongs to stream_cache.c. */
 typedef struct StreamSources StreamSources;
 
 /*
- * All that is known at one moment.  Never changed but for programs that are
- * made when first needed; whoever goes on using one past the next call of
- * ls_streams_pin holds a pin on it.
+ * What is known at one moment.  Grows by what is asked for; whoever goes on
+ * using one past the next call of ls_streams_pin holds a pin on it.
  */
 typedef struct StreamSet
 {
 	MemoryContext context;
 	int			pins;
+	int			users;			/* pins of statements that read */
+	int			held;			/* while somebody points at streams */
+	Snapshot	snapshot;		/* of these statements; NULL: there are none */
+	bool		is_settled;		/* does all that is remembered agree with it? */
+	ResourceOwner snapshot_owner;
+	Snapshot	seen;			/* what all that is remembered has seen */
+	uint64		epoch;			/* of what is remembered */
 	StreamSources *sources;
 	ContactSource *contacts;	/* never NULL */
 	int			nkinds;
-	CachedKind *kinds;
-	int			nstreams;
-	CachedStream *streams;		/* by stream_id, ascending */
+	ActivitySource **kinds;
+	RuleIndex  *index;
+	List	   *paths;			/* of SourcePaths * */
+	List	   *known_paths;	/* of KnownPath * */
+	int			nunkeyed;
+	int			nunkeyed_before;	/* when the last ones were added */
+	int			unkeyed_room;
+	struct UnkeyedStream *unkeyed;
+	bool		unkeyed_is_read;
+	MemoryContext streams_context;
+	HTAB	   *streams;		/* of CachedStream, by stream_id */
 	HTAB	   *tables;			/* for capture.c: what it knows of tables */
 } StreamSet;
 
 /*
  * Pin the streams as of now, after looking at what other sessions changed.
  * NULL where there is nothing to do: no contacts table, or no leadstream.
+ * ls_streams_share pins a pinned one once more.
  */
 extern StreamSet *ls_streams_pin(void);
+extern void ls_streams_share(StreamSet *set);
 extern void ls_streams_unpin(StreamSet *set);
+
+/* Keep a set without reading: its snapshot is not held. */
+extern void ls_streams_keep(StreamSet *set);
+extern void ls_streams_drop(StreamSet *set);
+
+/*
+ * Make sure that all that is remembered is of the statement's beginning.  To be
+ * called before anything is concluded from what was looked up, which is to be
+ * looked up again if the set's epoch is another one afterwards.
+ */
+extern void ls_streams_settle_state(StreamSet *set);
+
+/*
+ * Keep what is remembered within bounds.  Frees streams, unless the set is
+ * held, and what was looked up.
+ */
+extern void ls_streams_trim(StreamSet *set);
+
+/*
+ * An enabled stream that has a team, or NULL.  Good until the next call of
+ * ls_streams_trim, or for as long as the set is held.
+ */
+extern CachedStream *ls_streams_get(StreamSet *set, int32 stream_id);
+
+/*
+ * The paths by which rows of a source are looked up, with all streams that
+ * have no keys and may concern it entered.
+ */
+extern AccessPaths *ls_streams_paths(StreamSet *set, int32 source_id);
 
 /*
  * The program of a stream, made if need be; NULL for a broken one, of which
@@ -78,15 +119,35 @@ extern RuleProgram *ls_streams_program(StreamSet *set, CachedStream *stream);
  */
 extern RuleProgram *ls_streams_lock(StreamSet *set, CachedStream *stream);
 
+/*
+ * Where a stream is to be entered, in the current memory context; false if its
+ * rule cannot be bound.
+ */
+extern bool ls_streams_keys(StreamSet *set, const StreamRow *row, PathBook *book,
+							StreamKeys **keys);
+
 /* A digest of what bound rules depend on of these tables, to be compared. */
 extern uint64 ls_tables_shape(List *relids);
-
-/* The index over the streams of a kind, made if need be. */
-extern RuleIndex *ls_streams_index(StreamSet *set, CachedKind *kind);
 
 /* Take a stream out of service in this backend, with a warning. */
 extern void ls_streams_break(StreamSet *set, CachedStream *stream,
 							 ErrorData *why);
+
+/* Warn of the streams that speak of a kind of which a column is gone. */
+extern void ls_streams_report_kind(StreamSet *set, ActivitySource *kind);
+
+/* What this session remembers: how many of each, and their memory. */
+typedef struct CacheStats
+{
+	struct
+	{
+		const char *name;
+		int64		entries;
+		Size		bytes;
+	}			parts[4];
+} CacheStats;
+
+extern void ls_streams_stats(CacheStats *stats);
 
 /*
  * Must an error end the transaction, although it was raised by a rule?  Such

@@ -17,13 +17,18 @@
 #include "access/skey.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "catalog.h"
+#include "digest.h"
 #include "stream_read.h"
 
 /* Columns of leadstream.stream_version, beside those in catalog.h. */
@@ -69,11 +74,10 @@ List *
 ls_stream_kind_names(int32 stream_id)
 {
 	Oid			relid = ls_catalog_relid("stream_version");
-	StreamRow  *row = ls_stream_read(stream_id);
+	StreamRow  *row = ls_stream_read(stream_id, NULL);
 	List	   *names = NIL;
 	Relation	rel;
 	SysScanDesc scan;
-	ScanKeyData key;
 	HeapTuple	tuple;
 
 	if (row)
@@ -81,9 +85,8 @@ ls_stream_kind_names(int32 stream_id)
 	if (!OidIsValid(relid))
 		return names;
 	rel = table_open(relid, AccessShareLock);
-	ScanKeyInit(&key, STREAM_VERSION_STREAM, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(stream_id));
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	scan = ls_catalog_scan(rel, STREAM_VERSION_STREAM, Int32GetDatum(stream_id), false,
+						   InvalidAttrNumber, NULL, NULL);
 	while ((tuple = systable_getnext(scan)) != NULL)
 	{
 		bool		isnull;
@@ -98,9 +101,8 @@ ls_stream_kind_names(int32 stream_id)
 	return names;
 }
 
-/* Read a row of leadstream.stream, without its teams. */
-static void
-read_stream_row(StreamRow *row, HeapTuple tuple, TupleDesc desc)
+void
+ls_stream_row(StreamRow *row, HeapTuple tuple, TupleDesc desc)
 {
 	bool		isnull;
 
@@ -128,145 +130,85 @@ ls_stream_check(const StreamRow *row, bool is_enabled)
 						"stream \"%s\" is enabled", row->name)));
 }
 
-typedef struct StreamTeam
-{
-	int32		stream_id;
-	int32		team_id;
-} StreamTeam;
-
 static int
-cmp_stream_team(const void *a, const void *b)
+cmp_int32(const void *a, const void *b)
 {
-	const StreamTeam *l = a;
-	const StreamTeam *r = b;
+	int32		l = *(const int32 *) a;
+	int32		r = *(const int32 *) b;
 
-	if (l->stream_id != r->stream_id)
-		return l->stream_id < r->stream_id ? -1 : 1;
-	return l->team_id < r->team_id ? -1 : l->team_id > r->team_id;
+	return l < r ? -1 : l > r;
 }
 
-/* Read leadstream.stream_team, of one stream or (0) of all. */
-static StreamTeam *
-read_teams(int32 stream_id, int *count)
+/* Give a stream its teams. */
+static void
+read_teams(StreamRow *row, Snapshot snapshot)
 {
 	Oid			relid = ls_catalog_relid("stream_team");
-	int			room = 16;
-	StreamTeam *teams = palloc(room * sizeof(StreamTeam));
+	int			room = 4;
 	Relation	rel;
 	SysScanDesc scan;
-	ScanKeyData key;
 	HeapTuple	tuple;
 
-	*count = 0;
+	row->team_ids = palloc(sizeof(int32) * room);
 	if (!OidIsValid(relid))
-		return teams;
+		return;
 	rel = table_open(relid, AccessShareLock);
-	ScanKeyInit(&key, STREAM_TEAM_STREAM, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(stream_id));
-	scan = systable_beginscan(rel, InvalidOid, false, NULL,
-							  stream_id == 0 ? 0 : 1, &key);
+	scan = ls_catalog_scan(rel, STREAM_TEAM_STREAM, Int32GetDatum(row->stream_id), false,
+						   InvalidAttrNumber, NULL, snapshot);
 	while ((tuple = systable_getnext(scan)) != NULL)
 	{
 		bool		isnull;
 
-		if (*count == room)
-			teams = repalloc_huge(teams, (Size) (room *= 2) * sizeof(StreamTeam));
-		teams[*count].stream_id =
-			DatumGetInt32(heap_getattr(tuple, STREAM_TEAM_STREAM,
-									   RelationGetDescr(rel), &isnull));
-		teams[(*count)++].team_id =
+		if (row->nteams == room)
+			row->team_ids = repalloc(row->team_ids, sizeof(int32) * (room *= 2));
+		row->team_ids[row->nteams++] =
 			DatumGetInt32(heap_getattr(tuple, STREAM_TEAM_TEAM,
 									   RelationGetDescr(rel), &isnull));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	qsort(teams, *count, sizeof(StreamTeam), cmp_stream_team);
-	return teams;
-}
-
-/* Give a stream its teams out of a sorted array. */
-static void
-set_teams(StreamRow *row, StreamTeam *teams, int count)
-{
-	int			low = 0;
-	int			high = count;
-
-	while (low < high)
-	{
-		int			middle = low + (high - low) / 2;
-
-		if (teams[middle].stream_id < row->stream_id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	while (high < count && teams[high].stream_id == row->stream_id)
-		high++;
-	row->nteams = high - low;
-	row->team_ids = palloc(sizeof(int32) * Max(row->nteams, 1));
-	for (int i = 0; i < row->nteams; i++)
-		row->team_ids[i] = teams[low + i].team_id;
+	qsort(row->team_ids, row->nteams, sizeof(int32), cmp_int32);
 }
 
 StreamRow *
-ls_stream_read(int32 stream_id)
+ls_stream_read(int32 stream_id, Snapshot snapshot)
 {
 	Oid			relid = ls_catalog_relid("stream");
 	StreamRow  *row = NULL;
 	Relation	rel;
 	SysScanDesc scan;
-	ScanKeyData key;
 	HeapTuple	tuple;
 
 	if (!OidIsValid(relid))
 		return NULL;
 	rel = table_open(relid, AccessShareLock);
-	ScanKeyInit(&key, STREAM_ID, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(stream_id));
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	scan = ls_catalog_scan(rel, STREAM_ID, Int32GetDatum(stream_id), false,
+						   InvalidAttrNumber, NULL, snapshot);
 	if ((tuple = systable_getnext(scan)) != NULL)
 	{
 		row = palloc(sizeof(StreamRow));
-		read_stream_row(row, tuple, RelationGetDescr(rel));
+		ls_stream_row(row, tuple, RelationGetDescr(rel));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	if (row)
-	{
-		int			count;
-		StreamTeam *teams = read_teams(stream_id, &count);
-
-		set_teams(row, teams, count);
-		pfree(teams);
-	}
+		read_teams(row, snapshot);
 	return row;
 }
 
-static int
-cmp_row(const void *a, const void *b)
-{
-	const StreamRow *l = a;
-	const StreamRow *r = b;
-
-	return l->stream_id < r->stream_id ? -1 : l->stream_id > r->stream_id;
-}
-
-StreamRow *
-ls_stream_read_enabled(int *count)
+int32 *
+ls_stream_ids(int *count)
 {
 	Oid			relid = ls_catalog_relid("stream");
 	int			room = 64;
-	int			nteams;
-	StreamTeam *teams;
-	StreamRow  *rows = palloc(room * sizeof(StreamRow));
+	int32	   *ids = palloc(room * sizeof(int32));
 	Relation	rel;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
 	*count = 0;
 	if (!OidIsValid(relid))
-		return rows;
-	teams = read_teams(0, &nteams);
+		return ids;
 	rel = table_open(relid, AccessShareLock);
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while ((tuple = systable_getnext(scan)) != NULL)
@@ -278,15 +220,101 @@ ls_stream_read_enabled(int *count)
 									   RelationGetDescr(rel), &isnull)))
 			continue;
 		if (*count == room)
-			rows = repalloc_huge(rows, (Size) (room *= 2) * sizeof(StreamRow));
-		read_stream_row(&rows[*count], tuple, RelationGetDescr(rel));
-		set_teams(&rows[*count], teams, nteams);
-		if (rows[*count].nteams > 0)
-			(*count)++;
+			ids = repalloc_huge(ids, (Size) (room *= 2) * sizeof(int32));
+		ids[(*count)++] = DatumGetInt32(heap_getattr(tuple, STREAM_ID,
+													 RelationGetDescr(rel), &isnull));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	pfree(teams);
-	qsort(rows, *count, sizeof(StreamRow), cmp_row);
-	return rows;
+	qsort(ids, *count, sizeof(int32), cmp_int32);
+	return ids;
+}
+
+bool
+ls_stream_changed_since(Snapshot seen, Snapshot now)
+{
+	Oid			relid = ls_catalog_relid("stream");
+	FullTransactionId next = ReadNextFullTransactionId();
+	uint64		epoch = EpochFromFullTransactionId(next);
+	uint64		since;
+	bool		result = false;
+	Relation	rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			index;
+
+	if (!OidIsValid(relid))
+		return false;
+	if (seen->xmin > XidFromFullTransactionId(next) && epoch > 0)
+		epoch--;
+	since = epoch << 32 | seen->xmin;
+	rel = table_open(relid, AccessShareLock);
+	index = ls_catalog_index(rel, STREAM_CHANGED);
+	ScanKeyInit(&key, STREAM_CHANGED, BTGreaterEqualStrategyNumber, F_XID8GE,
+				UInt64GetDatum(since));
+	scan = systable_beginscan(rel, index, OidIsValid(index), now, 1, &key);
+	while (!result && (tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+		TransactionId xid = (TransactionId)
+			DatumGetUInt64(heap_getattr(tuple, STREAM_CHANGED, RelationGetDescr(rel), &isnull));
+
+		/* what we do ourselves, a message told us */
+		result = !TransactionIdIsCurrentTransactionId(xid) && XidInMVCCSnapshot(xid, seen);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+int64
+ls_stream_home(void)
+{
+	uint64		digest = ls_digest_below(GetSystemIdentifier(), MyDatabaseId);
+
+	return (int64) ls_digest_below(digest, ls_catalog_relid("access_key"));
+}
+
+int32 *
+ls_stream_strangers(Snapshot snapshot, int *count)
+{
+	Oid			relid = ls_catalog_relid("stream");
+	Relation	rel;
+	Oid			index;
+	int			room = 16;
+	int32	   *ids = palloc(sizeof(int32) * room);
+
+	*count = 0;
+	if (!OidIsValid(relid))
+		return ids;
+	rel = table_open(relid, AccessShareLock);
+	index = ls_catalog_index(rel, STREAM_HOME);
+	for (int side = 0; side < 2; side++)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&key, STREAM_HOME,
+					side == 0 ? BTLessStrategyNumber : BTGreaterStrategyNumber,
+					side == 0 ? F_INT8LT : F_INT8GT, Int64GetDatum(ls_stream_home()));
+		scan = systable_beginscan(rel, index, OidIsValid(index), snapshot, 1, &key);
+		while ((tuple = systable_getnext(scan)) != NULL)
+		{
+			bool		isnull;
+
+			CHECK_FOR_INTERRUPTS();
+			if (!DatumGetBool(heap_getattr(tuple, STREAM_IS_ENABLED,
+										   RelationGetDescr(rel), &isnull)))
+				continue;
+			if (*count == room)
+				ids = repalloc_huge(ids, sizeof(int32) * (Size) (room *= 2));
+			ids[(*count)++] = DatumGetInt32(heap_getattr(tuple, STREAM_ID,
+														 RelationGetDescr(rel), &isnull));
+		}
+		systable_endscan(scan);
+	}
+	table_close(rel, AccessShareLock);
+	return ids;
 }

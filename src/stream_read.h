@@ -8,7 +8,10 @@
 #ifndef LS_STREAM_READ_H
 #define LS_STREAM_READ_H
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "nodes/pg_list.h"
+#include "utils/snapshot.h"
 
 #include "rule_format.h"
 
@@ -27,16 +30,28 @@ typedef struct StreamRow
 } StreamRow;
 
 /*
- * The enabled streams that have a team, ascending by stream_id, read afresh
- * into the current memory context.
+ * One stream, enabled or not, with its teams, read into the current memory
+ * context; NULL if there is none.  A NULL snapshot is that of this moment.
  */
-extern StreamRow *ls_stream_read_enabled(int *count);
+extern StreamRow *ls_stream_read(int32 stream_id, Snapshot snapshot);
+
+/* A row of leadstream.stream, without its teams. */
+extern void ls_stream_row(StreamRow *row, HeapTuple tuple, TupleDesc desc);
+
+/* The ids of all enabled streams, ascending, palloc'd. */
+extern int32 *ls_stream_ids(int *count);
+
+/* Tells this database, and the extension as created in it, from all others. */
+extern int64 ls_stream_home(void);
+
+/* The enabled streams that were not written here, and so have no keys; palloc'd. */
+extern int32 *ls_stream_strangers(Snapshot snapshot, int *count);
 
 /*
- * One stream, enabled or not, with its teams, read afresh into the current
- * memory context; NULL if there is none.
+ * Has a transaction changed a stream that one snapshot did not see and the
+ * other does?  Costs a look into an index.
  */
-extern StreamRow *ls_stream_read(int32 stream_id);
+extern bool ls_stream_changed_since(Snapshot seen, Snapshot now);
 
 /*
  * Whoever may call clear() or fetch_history() may call what they stand on:

@@ -16,12 +16,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "parser/parse_coerce.h"
 #include "parser/scansup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "value.h"
@@ -337,8 +340,8 @@ read_boolean(const char *s, int len, bool *result)
 }
 
 /* Read a JSON value as a number. */
-static bool
-json_number(const JsonbValue *v, Numeric *result)
+bool
+ls_json_number(const JsonbValue *v, Numeric *result)
 {
 	if (v->type == jbvNumeric)
 	{
@@ -350,8 +353,8 @@ json_number(const JsonbValue *v, Numeric *result)
 }
 
 /* Read a JSON value as a boolean. */
-static bool
-json_boolean(const JsonbValue *v, bool *result)
+bool
+ls_json_boolean(const JsonbValue *v, bool *result)
 {
 	if (v->type == jbvBool)
 	{
@@ -363,8 +366,8 @@ json_boolean(const JsonbValue *v, bool *result)
 }
 
 /* The text form of a JSON value, not always zero-terminated; NULL of null. */
-static const char *
-json_text(const JsonbValue *v, int *len)
+const char *
+ls_json_text(const JsonbValue *v, int *len)
 {
 	const char *s;
 
@@ -411,7 +414,7 @@ leadstream_as_number_jsonb(PG_FUNCTION_ARGS)
 	Numeric		result;
 
 	if (!JB_ROOT_IS_SCALAR(jb) || !JsonbExtractScalar(&jb->root, &v) ||
-		!json_number(&v, &result))
+		!ls_json_number(&v, &result))
 		PG_RETURN_NULL();
 
 	/* It may point into the argument. */
@@ -447,7 +450,7 @@ leadstream_as_boolean_jsonb(PG_FUNCTION_ARGS)
 	bool		result;
 
 	if (!JB_ROOT_IS_SCALAR(jb) || !JsonbExtractScalar(&jb->root, &v) ||
-		!json_boolean(&v, &result))
+		!ls_json_boolean(&v, &result))
 		PG_RETURN_NULL();
 	PG_RETURN_BOOL(result);
 }
@@ -465,7 +468,7 @@ leadstream_as_text(PG_FUNCTION_ARGS)
 	{
 		if (!JsonbExtractScalar(&jb->root, &v))
 			PG_RETURN_NULL();
-		s = json_text(&v, &len);
+		s = ls_json_text(&v, &len);
 		if (s == NULL)
 			PG_RETURN_NULL();
 	}
@@ -538,8 +541,8 @@ leadstream_is_blank_array(PG_FUNCTION_ARGS)
  * Step to the next member of a jsonb array, nested ones as a whole.  The
  * iterator starts as NULL.
  */
-static bool
-next_member(Jsonb *jb, JsonbIterator **it, JsonbValue *v)
+bool
+ls_json_next_member(Jsonb *jb, JsonbIterator **it, JsonbValue *v)
 {
 	JsonbIteratorToken token;
 
@@ -554,8 +557,8 @@ next_member(Jsonb *jb, JsonbIterator **it, JsonbValue *v)
 }
 
 /* Is there a proper array in it?  A scalar is stored as an array too. */
-static bool
-is_array(Jsonb *jb)
+bool
+ls_json_is_array(Jsonb *jb)
 {
 	return JB_ROOT_IS_ARRAY(jb) && !JB_ROOT_IS_SCALAR(jb);
 }
@@ -589,12 +592,12 @@ leadstream_json_has_text(PG_FUNCTION_ARGS)
 	JsonbIterator *it = NULL;
 	JsonbValue	v;
 
-	if (is_array(jb))
+	if (ls_json_is_array(jb))
 	{
-		while (next_member(jb, &it, &v))
+		while (ls_json_next_member(jb, &it, &v))
 		{
 			int			len;
-			const char *s = json_text(&v, &len);
+			const char *s = ls_json_text(&v, &len);
 
 			if (s != NULL && len == VARSIZE_ANY_EXHDR(wanted) &&
 				memcmp(s, VARDATA_ANY(wanted), len) == 0)
@@ -620,11 +623,11 @@ leadstream_json_has_numeric(PG_FUNCTION_ARGS)
 	JsonbValue	v;
 	Numeric		n;
 
-	if (is_array(jb))
+	if (ls_json_is_array(jb))
 	{
-		while (next_member(jb, &it, &v))
+		while (ls_json_next_member(jb, &it, &v))
 		{
-			if (json_number(&v, &n) && ls_number_cmp(n, wanted) == 0)
+			if (ls_json_number(&v, &n) && ls_number_cmp(n, wanted) == 0)
 				PG_RETURN_BOOL(true);
 		}
 	}
@@ -641,11 +644,11 @@ leadstream_json_has_boolean(PG_FUNCTION_ARGS)
 	JsonbValue	v;
 	bool		b;
 
-	if (is_array(jb))
+	if (ls_json_is_array(jb))
 	{
-		while (next_member(jb, &it, &v))
+		while (ls_json_next_member(jb, &it, &v))
 		{
-			if (json_boolean(&v, &b) && b == wanted)
+			if (ls_json_boolean(&v, &b) && b == wanted)
 				PG_RETURN_BOOL(true);
 		}
 	}
@@ -680,4 +683,18 @@ leadstream_json_element(PG_FUNCTION_ARGS)
 	if (element == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(element));
+}
+
+char *
+ls_cast_to_text(Datum value, Oid type)
+{
+	Oid			function;
+	bool		is_varlena;
+
+	if (find_coercion_pathway(TEXTOID, getBaseType(type), COERCION_EXPLICIT,
+							  &function) == COERCION_PATH_FUNC &&
+		get_func_nargs(function) == 1)
+		return TextDatumGetCString(OidFunctionCall1(function, value));
+	getTypeOutputInfo(type, &function, &is_varlena);
+	return OidOutputFunctionCall(function, value);
 }

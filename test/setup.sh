@@ -2,7 +2,7 @@
 #
 # setup.sh: from a bare Debian machine to a throw-away server with leadstream.
 #
-# Sourced by test/run.sh and test/demo/demo.sh.  Everything happens in one
+# Sourced by run.sh, demo.sh and bench.sh.  Everything happens in one
 # folder under /tmp, $work: a copy of the tree (so that an unprivileged user can
 # build it, and the original stays as it is), the staged extension, the data
 # directory and the socket.  The server listens on that socket only, the

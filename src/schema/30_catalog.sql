@@ -75,6 +75,7 @@ create table leadstream.stream (
 	changed			xid8 not null default pg_current_xact_id(),
 	enabled_xid		xid8,
 	created_at		timestamptz not null default statement_timestamp(),
+	home			bigint not null default 0,
 	unique (account, stream)
 );
 comment on table leadstream.stream is
@@ -83,6 +84,8 @@ comment on column leadstream.stream.changed is
 'the transaction that last wrote this row, by which sessions find what is new to them';
 comment on column leadstream.stream.enabled_xid is
 'the transaction that enabled the stream; null while it is disabled';
+comment on column leadstream.stream.home is
+'the database that the row was written in; one that came from another, past the triggers, has no keys here';
 
 create table leadstream.stream_version (
 	stream_id		integer not null,
@@ -115,6 +118,12 @@ select pg_extension_config_dump('leadstream.stream_stream_id_seq', '');
 select pg_extension_config_dump('leadstream.stream_version', '');
 select pg_extension_config_dump('leadstream.stream_team', '');
 
+create function leadstream._home() returns bigint
+language c stable parallel safe
+as 'MODULE_PATHNAME', 'leadstream_home';
+comment on function leadstream._home() is
+'tells this database, and the extension as it was created in it, from all others';
+
 -- Transaction ids mean nothing in another cluster, so the stamp is set by
 -- every write of a row, that of a restore too.
 create function leadstream._stamp_stream() returns trigger
@@ -123,6 +132,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
 	new.changed := pg_current_xact_id();
+	new.home := leadstream._home();
 	if not new.is_enabled then
 		new.enabled_xid := null;
 	elsif tg_op = 'INSERT' or not old.is_enabled then

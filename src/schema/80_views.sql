@@ -101,3 +101,38 @@ comment on column leadstream.fields.kind is 'contact, or the kind of activity';
 comment on column leadstream.fields.field is 'the column, as a rule writes it';
 comment on column leadstream.fields.type is 'type of the column';
 comment on column leadstream.fields.operators is 'tests that fit the type, separated by commas';
+
+-- A path is one of those by which rows of the kind are looked up.  A stream
+-- that none leads to is found by the contact of each row, or must be thought of
+-- with every row.
+create view leadstream.stream_stats as
+select s.stream_id, s.account, s.stream, a.kind,
+	   case when u.is_unkeyed then 'each session by itself'
+			else coalesce(f.of_row, f.of_contact, 'every row') end as found_by,
+	   f.of_row is null and f.of_contact is null and not u.is_unkeyed as is_residual
+from leadstream.stream s
+cross join lateral unnest(leadstream.rule_kinds(s.rule)) as k(kind)
+join leadstream.activity_source a on a.kind = k.kind
+cross join lateral (
+	select not exists (select from leadstream.access_key x
+					   where x.stream_id in (s.stream_id, - s.stream_id)
+						 and x.digest <> leadstream._unkeyed_digest()) as is_unkeyed
+) as u
+cross join lateral (
+	select string_agg(distinct p.kind || ' ' || array_to_string(p.fields, ', '), '; ')
+				filter (where p.source_id <> 0) as of_row,
+		   string_agg(distinct p.kind || ' ' || array_to_string(p.fields, ', '), '; ')
+				filter (where p.source_id = 0) as of_contact
+	from leadstream.access_path p
+	join leadstream.access_key x
+	  on x.digest = leadstream._path_digest(p.path_id) and x.stream_id = s.stream_id
+	where p.source_id in (a.source_id, 0)
+) as f
+where s.is_enabled;
+comment on view leadstream.stream_stats is
+'how the enabled streams are found: a line for each stream and kind that its rule speaks of';
+comment on column leadstream.stream_stats.found_by is
+'what is looked up to find the stream: fields of a row of the kind (a), or of its contact (c); every row: the rule asks nothing of either that can be looked up; '
+'each session by itself: it has no keys, see index_streams()';
+comment on column leadstream.stream_stats.is_residual is
+'is every row of the kind the stream''s business?';

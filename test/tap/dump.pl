@@ -2,7 +2,8 @@
 #
 # pg_dump in custom and plain format, whole, and schema and data apart, by a
 # superuser.  Equal is everything but the columns stream.changed and
-# stream.enabled_xid, which hold transaction ids.
+# stream.enabled_xid, which hold transaction ids, and stream.home, which tells one
+# database from another.
 
 use strict;
 use warnings;
@@ -31,7 +32,7 @@ my @tables = qw(public.contact public.visit public.form public.mail
 sub rows_of
 {
 	my ($database) = @_;
-	my $sql = "select 'stream', (to_jsonb(s) - 'changed' - 'enabled_xid')::text from leadstream.stream s";
+	my $sql = "select 'stream', (to_jsonb(s) - 'changed' - 'enabled_xid' - 'home')::text from leadstream.stream s";
 
 	$sql .= " union all select '$_', x::text from $_ x" foreach @tables;
 	return $node->safe_psql($database, "select * from ($sql) q order by 1, 2");

@@ -168,7 +168,7 @@ foreach my $case (
 
 # Beside those that begin with an underscore.
 my %internal = map { $_ => 1 } qw(
-  capture invalidate note_deleted_lead forget_matches forget_stream clear_stream make_history wait_for_writers
+  capture invalidate enter_stream enter_streams note_deleted_lead forget_matches forget_stream clear_stream make_history wait_for_writers
   rule_in rule_out rule_recv rule_send rule_eq rule_ne rule_lt rule_le rule_gt rule_ge
   rule_cmp rule_hash rule_hash_extended
   shift as_instant as_number as_boolean as_text is_blank json_element json_has times always
@@ -217,7 +217,9 @@ foreach my $section ('Views', 'Tables')
 
 my %defaults = map { $_->[0] => $_->[1] } grep { $_->[0] =~ /^`/ } table_rows('Settings');
 my %settings = map { split /\|/ } values_of('example', q{do 'begin perform leadstream.clock(); end';
-	select '`' || name || '`', case when reset_val = '' then 'empty' else '`' || reset_val || '`' end
+	select '`' || name || '`', case when reset_val = '' then 'empty'
+		when unit = 'kB' then '`' || replace(pg_size_pretty(reset_val::bigint * 1024), ' ', '') || '`'
+		else '`' || reset_val || '`' end
 	from pg_settings where name like 'leadstream.%'});
 is_deeply(\%defaults, \%settings, 'settings and their defaults');
 

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * digest.h
+ *	  Sixty-four bits for what streams are entered under.
+ *
+ * Digests are kept in a table, so nothing goes into them that another session
+ * would see otherwise, such as an OID or a pointer.  Two things may have the
+ * same one: what is found by them is checked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LS_DIGEST_H
+#define LS_DIGEST_H
+
+#include "common/hashfn.h"
+
+/* The source_id that stands for the contacts table. */
+#define CONTACTS_SOURCE		0
+
+/* The digests under which streams are entered begin with one of these. */
+typedef enum DigestSpace
+{
+	DIGEST_ROW = 1,				/* rows of a source, by source_id */
+	DIGEST_INSERT,				/* new contacts */
+	DIGEST_UPDATE,				/* changed contacts, by attribute number */
+	DIGEST_PATH,				/* the streams that a path leads to, by path_id */
+	DIGEST_UNKEYED				/* streams without keys */
+} DigestSpace;
+
+/* The finalizer of MurmurHash3: every bit depends on every other. */
+static inline uint64
+ls_mix64(uint64 h)
+{
+	h ^= h >> 33;
+	h *= UINT64CONST(0xff51afd7ed558ccd);
+	h ^= h >> 33;
+	h *= UINT64CONST(0xc4ceb9fe1a85ec53);
+	h ^= h >> 33;
+	return h;
+}
+
+static inline uint64
+ls_digest(DigestSpace space, uint64 what)
+{
+	return ls_mix64(hash_combine64(ls_mix64(UINT64CONST(0x6c656164) + space), what));
+}
+
+/* What is below a digest: an account, or a key that another row is looked up by. */
+static inline uint64
+ls_digest_below(uint64 digest, uint64 what)
+{
+	return ls_mix64(hash_combine64(digest, what));
+}
+
+static inline uint64
+ls_digest_account(const char *account)
+{
+	return hash_bytes_extended((const unsigned char *) account, strlen(account), 1);
+}
+
+#endif							/* LS_DIGEST_H */

@@ -1,0 +1,129 @@
+/*-------------------------------------------------------------------------
+ *
+ * enter_stream.c
+ *	  Entering streams where what concerns them finds them.
+ *
+ * A trigger on leadstream.stream does it, in the transaction that writes the
+ * row and whoever writes it, so that a restored dump has its keys too.  A
+ * stream whose rule cannot be bound just then, say because its tables come
+ * later in the dump, is entered as one without keys.  Sessions find such a
+ * stream by themselves, at the price of binding it before their first row;
+ * index_streams() gives all streams their keys.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "key_store.h"
+#include "stream_cache.h"
+
+PG_FUNCTION_INFO_V1(leadstream_enter_stream);
+PG_FUNCTION_INFO_V1(leadstream_enter_streams);
+
+/* Put the entries of a stream in place; returns whether it has keys. */
+static bool
+enter_stream(const StreamRow *row)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "leadstream keys",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	StreamSet  *set = row->is_enabled ? ls_streams_pin() : NULL;
+	StreamKeys *keys = NULL;
+	bool		is_bound = false;
+
+	if (set)
+		is_bound = ls_streams_keys(set, row, ls_keys_book(), &keys);
+	ls_keys_replace(row->stream_id, is_bound ? keys : NULL, row->is_enabled && !is_bound,
+					set ? set->contacts : NULL, set ? set->kinds : NULL,
+					set ? set->nkinds : 0);
+	if (set)
+		ls_streams_unpin(set);
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+	return is_bound;
+}
+
+/*
+ * Trigger on leadstream.stream: AFTER INSERT OR UPDATE OR DELETE of a row, and
+ * AFTER TRUNCATE.
+ */
+Datum
+leadstream_enter_stream(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+	StreamRow	row;
+	StreamRow	old;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
+		RelationGetRelid(trigdata->tg_relation) != ls_catalog_relid("stream"))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("enter_stream must be fired AFTER, on leadstream.stream")));
+	if (!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+	{
+		if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+			ls_keys_clear();
+		return PointerGetDatum(NULL);
+	}
+
+	desc = RelationGetDescr(trigdata->tg_relation);
+	ls_stream_row(&old, trigdata->tg_trigtuple, desc);
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+	{
+		ls_keys_replace(old.stream_id, NULL, false, NULL, NULL, 0);
+		return PointerGetDatum(NULL);
+	}
+	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+	{
+		/* most begin disabled: nothing to do but to forget an older one's */
+		(void) enter_stream(&old);
+		return PointerGetDatum(NULL);
+	}
+	ls_stream_row(&row, trigdata->tg_newtuple, desc);
+	if (row.stream_id != old.stream_id)
+		ls_keys_replace(old.stream_id, NULL, false, NULL, NULL, 0);
+	else if (row.is_enabled == old.is_enabled &&
+			 (!row.is_enabled ||
+			  (strcmp(row.account, old.account) == 0 &&
+			   VARSIZE(row.rule) == VARSIZE(old.rule) &&
+			   memcmp(row.rule, old.rule, VARSIZE(row.rule)) == 0)))
+		return PointerGetDatum(NULL);
+	(void) enter_stream(&row);
+	return PointerGetDatum(NULL);
+}
+
+/* enter_streams(): enter all enabled streams anew; how many have keys. */
+Datum
+leadstream_enter_streams(PG_FUNCTION_ARGS)
+{
+	int			n;
+	int32	   *ids;
+	int64		result = 0;
+
+	ls_keys_clear();
+	ids = ls_stream_ids(&n);
+	for (int i = 0; i < n; i++)
+	{
+		StreamRow  *row;
+
+		CHECK_FOR_INTERRUPTS();
+		row = ls_stream_read(ids[i], NULL);
+		if (row && row->is_enabled && enter_stream(row))
+			result++;
+	}
+	CacheInvalidateRelcacheByRelid(ls_catalog_relid("stream"));
+	PG_RETURN_INT64(result);
+}
