@@ -21,10 +21,14 @@
 #include "access_value.h"
 
 /* Blocks that an interval is covered by. */
-#define MAX_BLOCKS			12
+#define MAX_BLOCKS			32
 
-/* Intervals are estimated by their ends, and hardly well. */
-#define LEAST_RANGE_COST	0.0005
+/*
+ * Intervals are estimated by their ends, and hardly well: values beyond what
+ * was seen at the last ANALYZE are the rule for whatever grows.  And the blocks
+ * let more through than the interval does.
+ */
+#define LEAST_RANGE_COST	0.02
 
 /* An equality this much worse than something else is preferred all the same. */
 #define EQUAL_PREFERENCE	2.0

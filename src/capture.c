@@ -103,9 +103,10 @@ typedef struct FiredTable
 	AttrNumber	key;
 	AttrNumber	account;
 	int			ncolumns;		/* of the contacts table, without dropped ones */
-	AttrNumber *columns;		/* as they lie here */
-	AttrNumber *source_columns; /* in the contacts table */
+	AttrNumber *columns;
+	uint64	   *digests;		/* where those stand that read them */
 	bool	   *is_read;		/* does a rule read it?  As of epoch */
+	bool		has_rows;		/* are there streams that rows could concern? */
 	uint64		epoch;
 	bool		is_read_known;
 } FiredTable;
@@ -232,7 +233,7 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 	if (loose.set)
 	{
-		ls_streams_drop(loose.set);
+		ls_streams_unpin(loose.set);
 		loose.set = NULL;
 	}
 }
@@ -342,9 +343,14 @@ find_origin(Gathering *gather, Oid relid, const char *what, ActivitySource *kind
 			return i;
 	}
 
-	/* beyond what fits, evidence names another partition's table: give none */
+	/* beyond what fits, another partition of the kind's must do: it has no row */
 	if (settlement->norigins == PG_UINT16_MAX)
+	{
+		for (int i = settlement->norigins - 1; i > 0; i--)
+			if (settlement->origins[i].what == what)
+				return i;
 		return 0;
+	}
 	if (settlement->norigins == gather->origin_room)
 	{
 		gather->origin_room = Max(4, gather->origin_room * 2);
@@ -374,6 +380,7 @@ typedef struct RowFacts
 	Datum		key;			/* the contact; in the row's memory until kept */
 	bool		key_is_kept;
 	uint16		origin;
+	bool		is_elsewhere;	/* not in the origin's table */
 } RowFacts;
 
 /* The command that wrote a row, which is the running statement's. */
@@ -421,6 +428,7 @@ add_candidate(Gathering *gather, RowFacts *row, CachedStream *stream,
 		row->origin = find_origin(gather, RelationGetRelid(row->rel),
 								  row->what, row->kind);
 		row->key_is_kept = true;
+		row->is_elsewhere = settlement->origins[row->origin].relid != RelationGetRelid(row->rel);
 		/* InvalidCommandId is the greatest */
 		settlement->command = Min(settlement->command, command);
 		MemoryContextSwitchTo(oldcontext);
@@ -443,7 +451,7 @@ add_candidate(Gathering *gather, RowFacts *row, CachedStream *stream,
 	candidate->digest = digest;
 	candidate->tid = row->tuple->t_self;
 	candidate->origin = row->origin;
-	candidate->is_several = false;
+	candidate->is_several = row->is_elsewhere;
 	candidate->is_found = false;
 	if (stream)
 	{
@@ -621,7 +629,7 @@ find_fired(StreamSet *set, Relation rel, int32 source_id, Oid root)
 		TupleDesc	desc = RelationGetDescr(rel);
 
 		described.columns = palloc(sizeof(AttrNumber) * desc->natts);
-		described.source_columns = palloc(sizeof(AttrNumber) * desc->natts);
+		described.digests = palloc(sizeof(uint64) * desc->natts);
 		described.is_read = palloc0(sizeof(bool) * desc->natts);
 		for (int i = 0; i < desc->natts; i++)
 		{
@@ -630,9 +638,8 @@ find_fired(StreamSet *set, Relation rel, int32 source_id, Oid root)
 			if (att->attisdropped)
 				continue;
 			described.columns[described.ncolumns] = att->attnum;
-			described.source_columns[described.ncolumns++] =
-				id.relid == set->contacts->relid ? att->attnum :
-				get_attnum(set->contacts->relid, NameStr(att->attname));
+			described.digests[described.ncolumns++] =
+				ls_digest_update(NameStr(att->attname));
 		}
 		if (id.relid != set->contacts->relid)
 		{
@@ -763,7 +770,7 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 		bool		isnull;
 		bool		concerned = false;
 
-		ls_look_up_row(set, kind, attached, &found);
+		ls_look_up_row(set, kind, attached, NULL, &found);
 		if (found.hits.n + found.ndeeper == 0)
 			continue;
 		get_typlenbyval(contacts->key_base, &len, &byval);
@@ -814,7 +821,10 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
  * -------------------------------------------------------------------------
  */
 
-/* Find out which columns rules read, of all those that a contact has. */
+/*
+ * Find out which columns rules read, of all those that a contact has, and
+ * whether they read activities.
+ */
 static void
 find_read_columns(StreamSet *set, FiredTable *fired)
 {
@@ -824,12 +834,15 @@ find_read_columns(StreamSet *set, FiredTable *fired)
 		fired->epoch = set->epoch;
 		for (int c = 0; c < fired->ncolumns; c++)
 		{
-			uint64		digest = ls_digest(DIGEST_UPDATE, fired->source_columns[c]);
-
 			found.hits.n = 0;
-			fired->is_read[c] = ls_index_find(set->index, digest, &found.hits) ||
+			fired->is_read[c] = ls_index_find(set->index, fired->digests[c], &found.hits) ||
 				found.hits.n > 0;
 		}
+		fired->has_rows = false;
+		for (int k = 0; k < set->nkinds && !fired->has_rows; k++)
+			fired->has_rows = !set->kinds[k]->missing &&
+				ls_streams_lock_paths(set, set->kinds[k]->source_id) != NULL &&
+				ls_look_up_is_worthwhile(set, set->kinds[k]);
 	} while (fired->epoch != set->epoch);
 	fired->is_read_known = true;
 }
@@ -922,12 +935,12 @@ gather_contact(Gathering *gather, TriggerData *trigdata)
 		return;
 	ls_streams_trim(set);
 
+	if (!fired->is_read_known || fired->epoch != set->epoch)
+		find_read_columns(set, fired);
 	if (is_update)
 	{
 		bool		any = false;
 
-		if (!fired->is_read_known || fired->epoch != set->epoch)
-			find_read_columns(set, fired);
 		for (int c = 0; c < fired->ncolumns && !any; c++)
 			any = fired->is_read[c] && is_changed(trigdata, fired->columns[c]);
 		all = fired->account != InvalidAttrNumber &&
@@ -955,12 +968,12 @@ gather_contact(Gathering *gather, TriggerData *trigdata)
 	{
 		gather_changed(gather, &row, ls_digest(DIGEST_INSERT, 0), attached, byval, len);
 		/* what needs rows is found by those that are there already */
-		add_candidate(gather, &row, NULL, ROWS_OF_CONTACT, byval, len);
+		if (fired->has_rows)
+			add_candidate(gather, &row, NULL, ROWS_OF_CONTACT, byval, len);
 	}
 	for (int c = 0; is_update && c < fired->ncolumns; c++)
 		if (fired->is_read[c] && is_changed(trigdata, fired->columns[c]))
-			gather_changed(gather, &row, ls_digest(DIGEST_UPDATE, fired->source_columns[c]),
-						   attached, byval, len);
+			gather_changed(gather, &row, fired->digests[c], attached, byval, len);
 }
 
 
@@ -1043,12 +1056,7 @@ settle_row(TriggerData *trigdata, int32 source_id)
 		StreamSet  *set = ls_streams_pin();
 
 		if (loose.set)
-			ls_streams_drop(loose.set);
-		if (set)
-		{
-			ls_streams_keep(set);
-			ls_streams_unpin(set);
-		}
+			ls_streams_unpin(loose.set);
 		loose.set = set;
 		loose.lxid = LS_MY_LXID;
 		loose.command = command;

@@ -22,7 +22,7 @@ typedef enum DigestSpace
 {
 	DIGEST_ROW = 1,				/* rows of a source, by source_id */
 	DIGEST_INSERT,				/* new contacts */
-	DIGEST_UPDATE,				/* changed contacts, by attribute number */
+	DIGEST_UPDATE,				/* changed contacts, by name of the column */
 	DIGEST_PATH,				/* the streams that a path leads to, by path_id */
 	DIGEST_UNKEYED				/* streams without keys */
 } DigestSpace;
@@ -56,6 +56,14 @@ static inline uint64
 ls_digest_account(const char *account)
 {
 	return hash_bytes_extended((const unsigned char *) account, strlen(account), 1);
+}
+
+/* By name, as rules are bound: another column may take the place of one. */
+static inline uint64
+ls_digest_update(const char *column)
+{
+	return ls_digest(DIGEST_UPDATE,
+					 hash_bytes_extended((const unsigned char *) column, strlen(column), 2));
 }
 
 #endif							/* LS_DIGEST_H */

@@ -39,16 +39,28 @@ enter_stream(const StreamRow *row)
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
 	StreamSet  *set = row->is_enabled ? ls_streams_pin() : NULL;
-	StreamKeys *keys = NULL;
-	bool		is_bound = false;
+	volatile bool is_bound = false;
 
-	if (set)
-		is_bound = ls_streams_keys(set, row, ls_keys_book(), &keys);
-	ls_keys_replace(row->stream_id, is_bound ? keys : NULL, row->is_enabled && !is_bound,
-					set ? set->contacts : NULL, set ? set->kinds : NULL,
-					set ? set->nkinds : 0);
-	if (set)
+	if (set == NULL)
+		ls_keys_replace(row->stream_id, NULL, row->is_enabled, NULL, NULL, 0);
+	else
+	{
+		PG_TRY();
+		{
+			StreamKeys *keys = NULL;
+
+			is_bound = ls_streams_keys(set, row, ls_keys_book(), &keys);
+			ls_keys_replace(row->stream_id, is_bound ? keys : NULL, !is_bound,
+							set->contacts, set->kinds, set->nkinds);
+		}
+		PG_CATCH();
+		{
+			ls_streams_unpin(set);
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
 		ls_streams_unpin(set);
+	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 	return is_bound;

@@ -24,6 +24,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/nbtree.h"
+#include "access/relation.h"
 #include "access/relscan.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -40,7 +41,10 @@
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
@@ -70,6 +74,10 @@ struct KeyScan
 {
 	MemoryContext mcxt;			/* in which the access methods allocate */
 	Snapshot	snapshot;
+	Oid			relid;
+	Oid			key_type;
+	AttrNumber	time_attno;
+	bool		is_chosen;		/* have the leaves their indexes? */
 	KeyLeaf    *leaves;
 	int			nleaves;
 	int			current;		/* leaf being read */
@@ -131,9 +139,11 @@ index_is_usable(Relation index, AttrNumber key_attno)
 	return true;
 }
 
-static void
+/* Choose; false: not for any snapshot, so do not remember it. */
+static bool
 choose_index(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
 {
+	bool		is_lasting = true;
 	List	   *indexes = RelationGetIndexList(leaf->rel);
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(leaf->rel),
 										  leaf->key_attno - 1);
@@ -146,6 +156,8 @@ choose_index(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
 		Oid			subtype = InvalidOid;
 		bool		has_time = false;
 
+		if (index->rd_index->indcheckxmin)
+			is_lasting = false;
 		if (index_is_usable(index, leaf->key_attno) &&
 			index->rd_indcollation[0] == att->attcollation)
 			eq = find_equality(index->rd_opfamily[0], index->rd_opcintype[0],
@@ -188,11 +200,149 @@ choose_index(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
 							NameStr(att->attname), RelationGetRelationName(leaf->rel))));
 	}
 	fmgr_info(leaf->key_eq, &leaf->key_eq_finfo);
+	return is_lasting;
+}
+
+/*
+ * What choose_index found for a table without children, to be had again without
+ * opening all its indexes: a statement of one row opens several scans.  Good
+ * until a message comes that the table, or all, may have changed.
+ */
+typedef struct ChoiceKey
+{
+	Oid			relid;
+	Oid			key_type;
+	AttrNumber	key_attno;
+	AttrNumber	time_attno;
+} ChoiceKey;
+
+typedef struct Choice
+{
+	ChoiceKey	id;				/* hash key */
+	bool		is_good;
+	Oid			index;			/* InvalidOid: none */
+	bool		index_has_time;
+	ScanDirection direction;
+	Oid			key_collation;
+	Oid			key_subtype;
+	FmgrInfo	key_eq_finfo;
+} Choice;
+
+static HTAB *choices = NULL;
+
+static void
+forget_choices(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	Choice	   *choice;
+
+	hash_seq_init(&status, choices);
+	while ((choice = hash_seq_search(&status)) != NULL)
+		if (relid == InvalidOid || choice->id.relid == relid || choice->index == relid)
+			choice->is_good = false;
+}
+
+static Choice *
+find_choice(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
+{
+	ChoiceKey	id;
+	bool		found;
+	Choice	   *choice;
+
+	if (choices == NULL)
+	{
+		HASHCTL		ctl;
+
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(ChoiceKey);
+		ctl.entrysize = sizeof(Choice);
+		ctl.hcxt = TopMemoryContext;
+		choices = hash_create("leadstream indexes", 32, &ctl,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		CacheRegisterRelcacheCallback(forget_choices, (Datum) 0);
+	}
+	memset(&id, 0, sizeof(id));
+	id.relid = RelationGetRelid(leaf->rel);
+	id.key_type = key_type;
+	id.key_attno = leaf->key_attno;
+	id.time_attno = time_attno;
+	choice = hash_search(choices, &id, HASH_ENTER, &found);
+	if (!found)
+		choice->is_good = false;
+	return choice;
+}
+
+/* Give a leaf its index, or the way to do without. */
+static void
+choose_access(KeyScan *scan, KeyLeaf *leaf, AttrNumber time_attno)
+{
+	Choice	   *choice = find_choice(leaf, scan->key_type, time_attno);
+
+	if (choice->is_good)
+	{
+		leaf->index_has_time = choice->index_has_time;
+		leaf->direction = choice->direction;
+		leaf->key_eq = choice->key_eq_finfo.fn_oid;
+		leaf->key_eq_finfo = choice->key_eq_finfo;
+		leaf->key_collation = choice->key_collation;
+		leaf->key_subtype = choice->key_subtype;
+		if (!OidIsValid(choice->index))
+			return;
+		/* taking the lock may bring the message that it is gone */
+		leaf->index = try_relation_open(choice->index, AccessShareLock);
+		if (leaf->index && choice->is_good)
+			return;
+		if (leaf->index)
+			index_close(leaf->index, AccessShareLock);
+		leaf->index = NULL;
+		leaf->index_has_time = false;
+	}
+
+	choice->is_good = true;		/* unless a message comes meanwhile */
+	if (!choose_index(leaf, scan->key_type, time_attno))
+		choice->is_good = false;
+	choice->index = leaf->index ? RelationGetRelid(leaf->index) : InvalidOid;
+	choice->index_has_time = leaf->index_has_time;
+	choice->direction = leaf->direction;
+	choice->key_collation = leaf->key_collation;
+	choice->key_subtype = leaf->key_subtype;
+	fmgr_info_copy(&choice->key_eq_finfo, &leaf->key_eq_finfo, TopMemoryContext);
+}
+
+/*
+ * Choose indexes when a key is first asked for: a scan may be opened only for
+ * what ls_keyscan_row_at gives.
+ */
+static void
+choose_all(KeyScan *scan)
+{
+	MemoryContext oldcxt;
+	char	   *time_name = NULL;
+
+	if (scan->is_chosen)
+		return;
+	oldcxt = MemoryContextSwitchTo(scan->mcxt);
+	for (int i = 0; i < scan->nleaves; i++)
+	{
+		KeyLeaf    *leaf = &scan->leaves[i];
+		AttrNumber	time_attno = scan->time_attno;
+
+		if (time_attno != InvalidAttrNumber && RelationGetRelid(leaf->rel) != scan->relid)
+		{
+			if (time_name == NULL)
+				time_name = get_attname(scan->relid, time_attno, false);
+			time_attno = get_attnum(RelationGetRelid(leaf->rel), time_name);
+		}
+		choose_access(scan, leaf, time_attno);
+	}
+	scan->is_chosen = true;
+	MemoryContextSwitchTo(oldcxt);
 }
 
 bool
 ls_keyscan_is_newest_first(KeyScan *scan)
 {
+	choose_all(scan);
 	return scan->nleaves == 1 && scan->leaves[0].index_has_time;
 }
 
@@ -205,16 +355,16 @@ ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 	List	   *relids;
 	ListCell   *lc;
 	char	   *key_name = NULL;
-	char	   *time_name = NULL;
 
 	scan->mcxt = CurrentMemoryContext;
 	scan->snapshot = snapshot;
+	scan->relid = relid;
+	scan->key_type = key_type;
+	scan->time_attno = time_attno;
 	if (root->rd_rel->relhassubclass)
 	{
 		relids = find_all_inheritors(relid, AccessShareLock, NULL);
 		key_name = get_attname(relid, key_attno, false);
-		if (time_attno != InvalidAttrNumber)
-			time_name = get_attname(relid, time_attno, false);
 		scan->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(root)),
 											  &TTSOpsVirtual);
 	}
@@ -241,9 +391,6 @@ ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 		if (lfirst_oid(lc) != relid)
 			leaf->map = convert_tuples_by_name(RelationGetDescr(rel),
 											   scan->slot->tts_tupleDescriptor);
-		choose_index(leaf, key_type,
-					 time_attno == InvalidAttrNumber || lfirst_oid(lc) == relid ? time_attno :
-					 get_attnum(lfirst_oid(lc), time_name));
 	}
 	table_close(root, NoLock);
 	scan->current = scan->nleaves;
@@ -330,8 +477,10 @@ next_in_leaf(KeyScan *scan, KeyLeaf *leaf)
 void
 ls_keyscan_start(KeyScan *scan, Datum key, const TimestampTz *not_before)
 {
-	MemoryContext oldcxt = MemoryContextSwitchTo(scan->mcxt);
+	MemoryContext oldcxt;
 
+	choose_all(scan);
+	oldcxt = MemoryContextSwitchTo(scan->mcxt);
 	scan->key = key;
 	scan->has_bound = not_before != NULL;
 	if (not_before)

@@ -211,7 +211,11 @@ ls_keys_paths(int32 source_id, Snapshot snapshot)
 	HeapTuple	tuple;
 
 	if (rel == NULL || keys == NULL)
+	{
+		if (rel)
+			table_close(rel, AccessShareLock);
 		return NIL;
+	}
 	scan = ls_catalog_scan(rel, ACCESS_PATH_SOURCE, Int32GetDatum(source_id), false,
 						   InvalidAttrNumber, NULL, snapshot);
 	while ((tuple = systable_getnext(scan)) != NULL)

@@ -116,7 +116,7 @@ look_up(FunctionCallInfo fcinfo, StreamSet *set, IndexHits *hits)
 		if (kind == NULL)
 			ls_look_up_contact(set, ls_digest(DIGEST_INSERT, 0), slot, &found.hits);
 		else
-			ls_look_up_row(set, kind, slot, &found);
+			ls_look_up_row(set, kind, slot, NULL, &found);
 		if (kind && !PG_ARGISNULL(3))
 		{
 			Relation	contacts = table_open(set->contacts->relid, AccessShareLock);

@@ -80,7 +80,8 @@ add_deeper(Lookup *result, uint64 digest)
 }
 
 void
-ls_look_up_row(StreamSet *set, ActivitySource *kind, TupleTableSlot *slot, Lookup *result)
+ls_look_up_row(StreamSet *set, ActivitySource *kind, TupleTableSlot *slot,
+			   TupleTableSlot *contact, Lookup *result)
 {
 	uint64		epoch;
 
@@ -95,7 +96,9 @@ ls_look_up_row(StreamSet *set, ActivitySource *kind, TupleTableSlot *slot, Looku
 		result->hits.n = result->ndeeper = 0;
 		if (kind->account_attno != InvalidAttrNumber &&
 			set->contacts->account_attno != InvalidAttrNumber)
-			digest = ls_digest_below(digest, account_digest(slot, kind->account_attno));
+			digest = ls_digest_below(digest, contact ?
+									 account_digest(contact, set->contacts->account_attno) :
+									 account_digest(slot, kind->account_attno));
 		if (ls_index_find(set->index, digest, &result->hits))
 			add_deeper(result, digest);
 		n = ls_paths_probe(paths, slot, &digests);
@@ -108,6 +111,9 @@ ls_look_up_row(StreamSet *set, ActivitySource *kind, TupleTableSlot *slot, Looku
 		}
 		if (result->hits.n + result->ndeeper > 0)
 			ls_streams_settle_state(set);
+		/* so that nothing is entered above these when their contact is known */
+		if (result->ndeeper > 0)
+			(void) ls_streams_lock_paths(set, CONTACTS_SOURCE);
 	} while (set->epoch != epoch);
 }
 

@@ -21,16 +21,18 @@ typedef struct Lookup
 } Lookup;
 
 /*
- * Look a row of a kind up.  slot is in the layout of the attached table.
+ * Look a row of a kind up.  slot is in the layout of the attached table.  Of an
+ * older row of a contact, the contact tells the account.
  */
 extern void ls_look_up_row(StreamSet *set, ActivitySource *kind,
-						   TupleTableSlot *slot, Lookup *result);
+						   TupleTableSlot *slot, TupleTableSlot *contact,
+						   Lookup *result);
 
 /* Is any stream entered where rows of the kind are looked up? */
 extern bool ls_look_up_is_worthwhile(StreamSet *set, ActivitySource *kind);
 
 /*
- * Look a contact up below a digest.  contact is in the layout of the contacts
+ * Look a contact up below a digest, after ls_streams_lock_paths.  contact is in the layout of the contacts
  * table; kind is that of the row the digest is of, or NULL.  Adds to hits.
  */
 extern void ls_look_up_below(StreamSet *set, uint64 digest, ActivitySource *kind,

@@ -534,7 +534,8 @@ append_rows_of_contact(Chunk *result, uint64 serial, const Candidate *candidate,
 		KeyScan    *scan;
 		TupleTableSlot *slot;
 
-		if (kind->missing || !ls_look_up_is_worthwhile(set, kind))
+		if (kind->missing || ls_streams_lock_paths(set, kind->source_id) == NULL ||
+			!ls_look_up_is_worthwhile(set, kind))
 			continue;
 		scan = ls_keyscan_open(kind->relid, kind->contact_attno, set->contacts->key_base,
 							   InvalidAttrNumber, snapshot);
@@ -542,7 +543,7 @@ append_rows_of_contact(Chunk *result, uint64 serial, const Candidate *candidate,
 		while ((slot = ls_keyscan_next(scan, NULL, NULL)) != NULL)
 		{
 			CHECK_FOR_INTERRUPTS();
-			ls_look_up_row(set, kind, slot, &found);
+			ls_look_up_row(set, kind, slot, contact, &found);
 			for (int i = 0; i < found.ndeeper; i++)
 				ls_look_up_below(set, found.deeper[i], kind, contact, &found.hits);
 			append_found(result, serial, candidate, place, kind, slot, &found.hits);
@@ -568,6 +569,14 @@ expand(Chunk *chunk, Snapshot snapshot)
 	KeyScan    *scan = NULL;
 	int			end;
 
+	/* where the contacts are not what they were, rows concern nobody we know */
+	if (ls_streams_lock_paths(set, CONTACTS_SOURCE) == NULL)
+	{
+		for (int i = 0; i < chunk->count; i++)
+			if (chunk->candidates[i].stream_id == 0)
+				chunk->verdicts[i] = VERDICT_NO;
+		return;
+	}
 	result.candidates = NULL;
 	result.count = result.room = 0;
 	for (int start = 0; start < chunk->count; start = end)

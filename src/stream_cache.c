@@ -68,6 +68,7 @@
 #include "utils/catcache.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -148,6 +149,8 @@ typedef struct SourcePaths
 {
 	int32		source_id;
 	AccessPaths *paths;
+	uint64		shape;			/* of the table they were made for */
+	uint64		checked;		/* table_messages when that was still so */
 } SourcePaths;
 
 /* A table that the cached streams depend on. */
@@ -566,6 +569,9 @@ copy_seen(Snapshot snapshot, MemoryContext context)
 	Snapshot	seen = palloc(sizeof(SnapshotData));
 
 	*seen = *snapshot;
+	/* it is asked for top-level transactions alone, and has all that are running */
+	if (!snapshot->takenDuringRecovery)
+		seen->suboverflowed = false;
 	seen->xip = NULL;
 	seen->subxip = NULL;
 	if (snapshot->xcnt > 0)
@@ -611,7 +617,6 @@ set_snapshot(void *arg)
 	Assert(set->snapshot != NULL);
 	if (set->is_settled)
 		return set->snapshot;
-	set->is_settled = true;
 	if (ls_stream_changed_since(seen, set->snapshot))
 		forget_set(set);
 	set->seen = copy_seen(set->snapshot, set->context);
@@ -620,6 +625,7 @@ set_snapshot(void *arg)
 	if (seen->subxip)
 		pfree(seen->subxip);
 	pfree(seen);
+	set->is_settled = true;
 	return set->snapshot;
 }
 
@@ -794,31 +800,14 @@ ls_streams_unpin(StreamSet *set)
 	release_set(set);
 }
 
-void
-ls_streams_keep(StreamSet *set)
-{
-	set->pins++;
-}
-
-void
-ls_streams_drop(StreamSet *set)
-{
-	release_set(set);
-}
-
-void
-ls_streams_trim(StreamSet *set)
+/* Drop kept programs that no stream points at, if they are too many. */
+static void
+trim_programs(void)
 {
 	Size		limit = (Size) ls_guc_cache_size * 1024;
 	dlist_node *node;
 	dlist_node *next;
 
-	ls_index_trim(set->index);
-	if (set->held > 0 ||
-		(programs_size <= limit &&
-		 (set->streams == NULL || hash_get_num_entries(set->streams) <= MAX_STREAMS)))
-		return;
-	forget_streams(set);
 	if (programs_size <= limit || dlist_is_empty(&programs_by_use))
 		return;
 	/* the longest unused go first, and some more, for this not to come soon again */
@@ -832,6 +821,18 @@ ls_streams_trim(StreamSet *set)
 		if (program->uses == 1)
 			drop_program(program);
 	}
+}
+
+void
+ls_streams_trim(StreamSet *set)
+{
+	ls_index_trim(set->index);
+	if (set->held > 0 ||
+		(programs_size <= (Size) ls_guc_cache_size * 1024 &&
+		 (set->streams == NULL || hash_get_num_entries(set->streams) <= MAX_STREAMS)))
+		return;
+	forget_streams(set);
+	trim_programs();
 }
 
 
@@ -1355,9 +1356,15 @@ enter_unkeyed(StreamSet *set, CachedStream *stream)
 					ls_paths_add(((SourcePaths *) lfirst(lc))->paths, path->path);
 		}
 		ls_index_enter(set->index, keys, stream->row->stream_id);
+		/* who has looked at its places already must look again */
+		set->epoch++;
 	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
+	/* it will be bound again when a row asks for it, as far as memory goes */
+	release_program(stream->program);
+	stream->program = NULL;
+	trim_programs();
 }
 
 AccessPaths *
@@ -1390,6 +1397,8 @@ ls_streams_paths(StreamSet *set, int32 source_id)
 	paths = palloc(sizeof(SourcePaths));
 	paths->source_id = source_id;
 	paths->paths = ls_paths_make(varno);
+	paths->checked = table_messages;
+	paths->shape = table_shape(RelationGetRelid(rel));
 	MemoryContextSwitchTo(context);
 	foreach(lc, ls_keys_paths(source_id, snapshot))
 	{
@@ -1451,4 +1460,57 @@ ls_streams_paths(StreamSet *set, int32 source_id)
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 	return paths->paths;
+}
+
+AccessPaths *
+ls_streams_lock_paths(StreamSet *set, int32 source_id)
+{
+	Oid			relid = set->contacts->relid;
+	ActivitySource *source = NULL;
+	SourcePaths *paths = NULL;
+	uint64		shape;
+	ListCell   *lc;
+
+	for (int k = 0; k < set->nkinds; k++)
+		if (set->kinds[k]->source_id == source_id)
+		{
+			source = set->kinds[k];
+			relid = source->relid;
+		}
+	LockRelationOid(relid, AccessShareLock);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		return NULL;
+	foreach(lc, set->paths)
+		if (((SourcePaths *) lfirst(lc))->source_id == source_id)
+			paths = lfirst(lc);
+	if (paths == NULL || paths->checked != table_messages)
+	{
+		/* are the columns that we go by still those? */
+		char	   *name = get_attname(relid, source ? source->contact_attno :
+									   set->contacts->key_attno, true);
+
+		if (name == NULL ||
+			strcmp(name, source ? source->contact_name : set->contacts->key_name) != 0)
+			return NULL;
+		pfree(name);
+	}
+	if (paths == NULL)
+		return ls_streams_paths(set, source_id);
+	if (paths->checked == table_messages)
+		return paths->paths;
+
+	shape = table_shape(relid);
+	if (shape == paths->shape)
+	{
+		paths->checked = table_messages;
+		return paths->paths;
+	}
+	/* memory goes with the set */
+	set->epoch++;
+	set->paths = list_delete_ptr(set->paths, paths);
+	foreach(lc, set->known_paths)
+		if (((KnownPath *) lfirst(lc))->source_id == source_id &&
+			((KnownPath *) lfirst(lc))->path == NULL)
+			set->known_paths = foreach_delete_current(set->known_paths, lc);
+	return ls_streams_paths(set, source_id);
 }

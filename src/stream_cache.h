@@ -76,10 +76,6 @@ extern StreamSet *ls_streams_pin(void);
 extern void ls_streams_share(StreamSet *set);
 extern void ls_streams_unpin(StreamSet *set);
 
-/* Keep a set without reading: its snapshot is not held. */
-extern void ls_streams_keep(StreamSet *set);
-extern void ls_streams_drop(StreamSet *set);
-
 /*
  * Make sure that all that is remembered is of the statement's beginning.  To be
  * called before anything is concluded from what was looked up, which is to be
@@ -104,6 +100,13 @@ extern CachedStream *ls_streams_get(StreamSet *set, int32 stream_id);
  * have no keys and may concern it entered.
  */
 extern AccessPaths *ls_streams_paths(StreamSet *set, int32 source_id);
+
+/*
+ * The same of a table that the statement has not locked: it is locked now, and
+ * the paths are made anew if it has changed since.  NULL: it is gone, or not
+ * what was attached any more.
+ */
+extern AccessPaths *ls_streams_lock_paths(StreamSet *set, int32 source_id);
 
 /*
  * The program of a stream, made if need be; NULL for a broken one, of which

@@ -34,6 +34,7 @@
 #include "access/table.h"
 #include "miscadmin.h"
 #include "nodes/bitmapset.h"
+#include "utils/lsyscache.h"
 
 #include "stream_keys.h"
 
@@ -44,7 +45,11 @@
 #define MANY_PATHS		32
 #define MAX_PATHS		64
 
-/* Entries of a stream below which its contact's keys are worth their room. */
+/*
+ * Keys of the contact that are worth their room: below each key of the row, and
+ * where there is no other way, or no hot row, to tell streams apart.
+ */
+#define FEW_DEEP_KEYS	8
 #define MAX_DEEP_KEYS	100
 
 typedef struct KeyState
@@ -138,13 +143,13 @@ limit_paths(KeyState *state, Access *access, int32 source_id, Index varno, Relat
 	return access;
 }
 
-/* Enter the stream at a digest or deeper. */
+/* Enter the stream at a digest, or deeper if that takes no more than so many keys. */
 static void
-enter(KeyState *state, uint64 digest, bool has_account, int nsiblings)
+enter(KeyState *state, uint64 digest, bool has_account, int max_deep_keys)
 {
 	Access	   *contact = state->contact;
 
-	if (contact && contact->nkeys * (int64) nsiblings > MAX_DEEP_KEYS)
+	if (contact && contact->nkeys > max_deep_keys)
 		contact = NULL;
 	if (state->has_accounts && !has_account)
 	{
@@ -216,11 +221,11 @@ enter_source(KeyState *state, RuleProgram *program, ActivitySource *source, int 
 	if (has_account)
 		digest = ls_digest_below(digest, state->account);
 	if (access == NULL)
-		enter(state, digest, has_account, 1);
+		enter(state, digest, has_account, MAX_DEEP_KEYS);
 	else
 		for (int k = 0; k < access->nkeys; k++)
 			enter(state, ls_digest_below(digest, ls_access_digest(&access->keys[k])),
-				  has_account, access->nkeys);
+				  has_account, Min(FEW_DEEP_KEYS, MAX_DEEP_KEYS / access->nkeys));
 }
 
 /* Has an aggregate before the i-th, or a source before its j-th, the source? */
@@ -273,10 +278,15 @@ ls_stream_keys(RuleProgram *program, const char *account, PathBook *book)
 				enter_source(&state, program, program->aggregates[i].sources[j].source, i);
 
 	if (!ls_program_needs_rows(program))
-		enter(&state, ls_digest(DIGEST_INSERT, 0), false, 1);
+		enter(&state, ls_digest(DIGEST_INSERT, 0), false, MAX_DEEP_KEYS);
 	while ((x = bms_next_member(program->bound->contact_attnos, x)) >= 0)
-		enter(&state, ls_digest(DIGEST_UPDATE, x + FirstLowInvalidHeapAttributeNumber),
-			  false, bms_num_members(program->bound->contact_attnos));
+	{
+		AttrNumber	attno = x + FirstLowInvalidHeapAttributeNumber;
+
+		if (attno > 0)
+			enter(&state, ls_digest_update(get_attname(contacts->relid, attno, false)),
+				  false, MAX_DEEP_KEYS);
+	}
 	for (int i = 0; i < keys->npaths; i++)
 		add_key(&state, ls_digest(DIGEST_PATH, keys->paths[i].path->path_id), false);
 

@@ -31,6 +31,9 @@
 #include "digest.h"
 #include "stream_read.h"
 
+/* Running transactions that are asked for one by one. */
+#define MANY_RUNNING				32
+
 /* Columns of leadstream.stream_version, beside those in catalog.h. */
 #define STREAM_VERSION_STREAM		1
 #define STREAM_VERSION_RULE			3
@@ -230,40 +233,62 @@ ls_stream_ids(int *count)
 	return ids;
 }
 
-bool
-ls_stream_changed_since(Snapshot seen, Snapshot now)
+/*
+ * Is there a stream that a transaction has changed which one snapshot did not
+ * see and the other does?  strategy tells how what was changed stands to since.
+ */
+static bool
+changed_by(Relation rel, Oid index, StrategyNumber strategy, TransactionId xid,
+		   Snapshot seen, Snapshot now)
 {
-	Oid			relid = ls_catalog_relid("stream");
 	FullTransactionId next = ReadNextFullTransactionId();
 	uint64		epoch = EpochFromFullTransactionId(next);
-	uint64		since;
-	bool		result = false;
-	Relation	rel;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	Oid			index;
+	bool		result = false;
 
-	if (!OidIsValid(relid))
-		return false;
-	if (seen->xmin > XidFromFullTransactionId(next) && epoch > 0)
+	if (xid > XidFromFullTransactionId(next) && epoch > 0)
 		epoch--;
-	since = epoch << 32 | seen->xmin;
-	rel = table_open(relid, AccessShareLock);
-	index = ls_catalog_index(rel, STREAM_CHANGED);
-	ScanKeyInit(&key, STREAM_CHANGED, BTGreaterEqualStrategyNumber, F_XID8GE,
-				UInt64GetDatum(since));
+	ScanKeyInit(&key, STREAM_CHANGED, strategy,
+				strategy == BTEqualStrategyNumber ? F_XID8EQ : F_XID8GE,
+				UInt64GetDatum(epoch << 32 | xid));
 	scan = systable_beginscan(rel, index, OidIsValid(index), now, 1, &key);
 	while (!result && (tuple = systable_getnext(scan)) != NULL)
 	{
 		bool		isnull;
-		TransactionId xid = (TransactionId)
+		TransactionId by = (TransactionId)
 			DatumGetUInt64(heap_getattr(tuple, STREAM_CHANGED, RelationGetDescr(rel), &isnull));
 
 		/* what we do ourselves, a message told us */
-		result = !TransactionIdIsCurrentTransactionId(xid) && XidInMVCCSnapshot(xid, seen);
+		result = !TransactionIdIsCurrentTransactionId(by) && XidInMVCCSnapshot(by, seen);
 	}
 	systable_endscan(scan);
+	return result;
+}
+
+bool
+ls_stream_changed_since(Snapshot seen, Snapshot now)
+{
+	Oid			relid = ls_catalog_relid("stream");
+	Relation	rel;
+	Oid			index;
+	bool		result;
+
+	if (!OidIsValid(relid))
+		return false;
+	rel = table_open(relid, AccessShareLock);
+	index = ls_catalog_index(rel, STREAM_CHANGED);
+	if (seen->takenDuringRecovery || seen->xcnt > MANY_RUNNING)
+		result = changed_by(rel, index, BTGreaterEqualStrategyNumber, seen->xmin, seen, now);
+	else
+	{
+		/* those that began later, and those that were running and are not now */
+		result = changed_by(rel, index, BTGreaterEqualStrategyNumber, seen->xmax, seen, now);
+		for (uint32 i = 0; i < seen->xcnt && !result; i++)
+			if (!XidInMVCCSnapshot(seen->xip[i], now))
+				result = changed_by(rel, index, BTEqualStrategyNumber, seen->xip[i], seen, now);
+	}
 	table_close(rel, AccessShareLock);
 	return result;
 }

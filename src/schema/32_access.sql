@@ -70,9 +70,12 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-	-- those that came past the triggers are at home from now on
+	-- Those that came past the triggers are at home from now on.  And one is
+	-- written in any case: by that others see that keys have changed.
 	update leadstream.stream s set home = leadstream._home()
-	where s.is_enabled and s.home <> leadstream._home();
+	where s.is_enabled
+	  and (s.home <> leadstream._home()
+		   or s.stream_id = (select min(o.stream_id) from leadstream.stream o where o.is_enabled));
 	return leadstream.enter_streams();
 end
 $$;

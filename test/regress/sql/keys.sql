@@ -130,6 +130,37 @@ select count(*) from leadstream.access_key k where abs(k.stream_id) not in (sele
 select leadstream.index_streams();
 select kind, fields from leadstream.access_path;
 
+-- a column is known by its name, whichever it is
+alter table contact drop country;
+alter table contact add country text;
+alter table contact add other integer;
+alter table contact rename score to unused;
+alter table contact rename other to score;
+select leadstream.enable(stream) from leadstream.stream where stream in ('by contact', 'contact alone');
+alter table contact drop country;
+alter table contact add country text;
+alter table contact rename score to other;
+alter table contact rename unused to score;
+insert into visit (contact_id) values (120), (121);
+update contact set country = 'SE' where id = 120;
+update contact set score = 60, vip = true where id = 121;
+select contact_id, stream from leadstream.matches where contact_id in (120, 121) and stream not like 'hot%' order by 1, 2;
+select leadstream.disable(stream) from leadstream.stream where stream in ('by contact', 'contact alone');
+
+-- streams that asked for the contact, which no key can do any more
+create collation nodigest (provider = icu, locale = 'und', deterministic = false);
+select leadstream.enable(stream) from leadstream.stream where stream like 'hot 1%' \g /dev/null
+alter table contact alter country type text collate nodigest;
+update contact set country = 'C' || id - 100 where id between 101 and 140;
+\c -
+set client_min_messages = warning;
+delete from leadstream.lead where contact_id in (110, 111);
+insert into visit (contact_id, url, size) values (110, '/hot', 10);
+insert into visit (contact_id, url, size) values (111, '/hot', 11);
+select contact_id, stream from leadstream.matches where contact_id in (110, 111) order by 1;
+alter table contact alter country type text collate "default";
+select leadstream.disable(stream) from leadstream.stream where stream like 'hot 1%' \g /dev/null
+
 -- little memory for rules
 set leadstream.cache_size = '64kB';
 select leadstream.enable(stream) from leadstream.stream where not is_enabled and stream like 'hot%';
@@ -156,3 +187,4 @@ drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop function found(visit, contact);
 drop table visit, form, contact;
+drop collation nodigest;
