@@ -741,6 +741,39 @@ note_time(Gathering *gather, KindColumns *columns, TupleTableSlot *slot)
 		settlement->newest = time;
 }
 
+/*
+ * Find what a row concerns, of what it is looked up to concern: what is left in
+ * found.hits is true as of the statement's beginning.
+ */
+static void
+find_concerned(StreamSet *set, ActivitySource *kind, TupleTableSlot *attached)
+{
+	uint64		epoch;
+
+	do
+	{
+		int			kept = 0;
+
+		ls_look_up_row(set, kind, attached, NULL, &found);
+		epoch = set->epoch;
+		for (int i = 0; i < found.hits.n; i++)
+		{
+			CachedStream *stream = ls_streams_get(set, found.hits.streams[i]);
+			RuleProgram *program;
+
+			if (stream == NULL || (program = ls_streams_program(set, stream)) == NULL)
+				continue;
+			/* a foreign rule may raise errors: it is judged where they end */
+			if (ls_program_is_foreign(program) ||
+				ls_program_concerns(program, kind->source_id, attached))
+				found.hits.streams[kept++] = found.hits.streams[i];
+		}
+		found.hits.n = kept;
+		if (found.hits.n + found.ndeeper > 0)
+			ls_streams_settle_state(set);
+	} while (set->epoch != epoch);
+}
+
 static void
 gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 {
@@ -768,9 +801,8 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 		ActivitySource *kind = columns->kind;
 		RowFacts	row = {0};
 		bool		isnull;
-		bool		concerned = false;
 
-		ls_look_up_row(set, kind, attached, NULL, &found);
+		find_concerned(set, kind, attached);
 		if (found.hits.n + found.ndeeper == 0)
 			continue;
 		get_typlenbyval(contacts->key_base, &len, &byval);
@@ -787,31 +819,13 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 		for (int i = 0; i < found.hits.n; i++)
 		{
 			CachedStream *stream = ls_streams_get(set, found.hits.streams[i]);
-			RuleProgram *program;
 
-			if (stream == NULL)
-				continue;
-			if (is_repetition(gather, stream, row.key, byval, len))
-			{
-				concerned = true;
-				continue;
-			}
-			program = ls_streams_program(set, stream);
-			/* a foreign rule may raise errors: it is judged where they end */
-			if (program == NULL ||
-				(!ls_program_is_foreign(program) &&
-				 !ls_program_concerns(program, kind->source_id, attached)))
-				continue;
-			add_candidate(gather, &row, stream, 0, byval, len);
-			concerned = true;
+			if (stream && !is_repetition(gather, stream, row.key, byval, len))
+				add_candidate(gather, &row, stream, 0, byval, len);
 		}
 		for (int i = 0; i < found.ndeeper; i++)
-		{
 			add_candidate(gather, &row, NULL, found.deeper[i], byval, len);
-			concerned = true;
-		}
-		if (concerned)
-			note_time(gather, columns, slot);
+		note_time(gather, columns, slot);
 	}
 }
 

@@ -237,10 +237,14 @@ ls_catalog_activities(void)
 Oid
 ls_catalog_index(Relation rel, AttrNumber attno)
 {
-	List	   *indexes = RelationGetIndexList(rel);
+	List	   *indexes;
 	ListCell   *lc;
 	Oid			result = InvalidOid;
 
+	/* the primary key is at hand, and nearly always what is wanted */
+	if (rel->rd_indexvalid && OidIsValid(rel->rd_pkindex) && attno == 1)
+		return rel->rd_pkindex;
+	indexes = RelationGetIndexList(rel);
 	foreach(lc, indexes)
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);

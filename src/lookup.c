@@ -109,8 +109,6 @@ ls_look_up_row(StreamSet *set, ActivitySource *kind, TupleTableSlot *slot,
 			if (ls_index_find(set->index, below, &result->hits))
 				add_deeper(result, below);
 		}
-		if (result->hits.n + result->ndeeper > 0)
-			ls_streams_settle_state(set);
 		/* so that nothing is entered above these when their contact is known */
 		if (result->ndeeper > 0)
 			(void) ls_streams_lock_paths(set, CONTACTS_SOURCE);

@@ -23,6 +23,7 @@ typedef struct Lookup
 /*
  * Look a row of a kind up.  slot is in the layout of the attached table.  Of an
  * older row of a contact, the contact tells the account.
+ * Before anything is concluded from what is found comes ls_streams_settle_state.
  */
 extern void ls_look_up_row(StreamSet *set, ActivitySource *kind,
 						   TupleTableSlot *slot, TupleTableSlot *contact,

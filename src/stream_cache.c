@@ -871,7 +871,6 @@ ls_streams_stats(CacheStats *stats)
 CachedStream *
 ls_streams_get(StreamSet *set, int32 stream_id)
 {
-	Snapshot	snapshot = set_snapshot(set);
 	CachedStream *stream = NULL;
 	StreamRow  *row;
 	MemoryContext oldcontext;
@@ -881,6 +880,8 @@ ls_streams_get(StreamSet *set, int32 stream_id)
 		stream = hash_search(set->streams, &stream_id, HASH_FIND, NULL);
 	if (stream == NULL)
 	{
+		Snapshot	snapshot = set_snapshot(set);
+
 		oldcontext = MemoryContextSwitchTo(set->streams_context);
 		row = ls_stream_read(stream_id, snapshot);
 		MemoryContextSwitchTo(oldcontext);
