@@ -6,7 +6,8 @@
  *
  * Everything that looks at more than one contact is the query of rule_sql.c,
  * run by the executor with the caller's own rights, so that the planner does
- * the work and row security holds.  make_history first waits for the writers
+ * the work and row security holds; streams that differ by constants alone are
+ * one query (history_shape.c).  make_history first waits for the writers
  * whose rows neither the live path nor its own snapshot would see (writers.c),
  * then reads under the latest snapshot, whatever the transaction's isolation
  * level, and delivers like a live match does.
@@ -34,6 +35,7 @@
 #include "contact_arg.h"
 #include "deliver.h"
 #include "guc.h"
+#include "history_shape.h"
 #include "rule_eval.h"
 #include "rule_sql.h"
 #include "stream_cache.h"
@@ -45,6 +47,7 @@ PG_FUNCTION_INFO_V1(leadstream_check_only);
 PG_FUNCTION_INFO_V1(leadstream_rule_problem);
 PG_FUNCTION_INFO_V1(leadstream_rule_kinds);
 PG_FUNCTION_INFO_V1(leadstream_rule_sql);
+PG_FUNCTION_INFO_V1(leadstream_history_sql);
 PG_FUNCTION_INFO_V1(leadstream_is_match);
 PG_FUNCTION_INFO_V1(leadstream_make_history);
 
@@ -161,6 +164,15 @@ leadstream_rule_sql(PG_FUNCTION_ARGS)
 	BoundRule  *bound = bind_now(PG_GETARG_RULE_P(0));
 
 	PG_RETURN_TEXT_P(cstring_to_text(ls_rule_to_sql(bound, asked_account(bound->contacts))));
+}
+
+Datum
+leadstream_history_sql(PG_FUNCTION_ARGS)
+{
+	BoundRule  *bound = bind_now(PG_GETARG_RULE_P(0));
+
+	PG_RETURN_TEXT_P(cstring_to_text(ls_rule_to_history_sql(bound,
+															asked_account(bound->contacts))));
 }
 
 /* ----------
@@ -290,66 +302,195 @@ typedef struct PastStream
 {
 	StreamRow  *row;
 	BoundRule  *bound;
+	HistoryShape *shape;		/* NULL: it is asked by itself */
+	int			place;			/* among those asked for */
 } PastStream;
 
-/*
- * Was the stream enabled in this very transaction?  Then no writer that is in
- * flight can have seen it, nor can one that comes until we commit: they are
- * held off by a SHARE lock, which waits for those before as well.
- */
-static bool
-enabled_here(int32 stream_id)
-{
-	Oid			types[1] = {INT4OID};
-	Datum		values[1] = {Int32GetDatum(stream_id)};
-	bool		result;
+/* Matches that go into one delivery, unless a single query finds more. */
+#define HISTORY_BATCH	100000
 
-	if (SPI_execute_with_args("select from leadstream.stream where stream_id operator(pg_catalog.=) $1 and enabled_xid operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()",
-							  1, types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "SPI_execute_with_args failed");
-	result = SPI_processed > 0;
-	return result;
-}
+/* Streams that are asked in one query: so long may its text become. */
+#define HISTORY_STREAMS	10000
 
-/* Find the contacts of one stream and their first instants, and deliver. */
-static void
-fetch_stream(PastStream *past, Snapshot snapshot, TimestampTz clock,
-			 DeliverCounts *counts)
+/* Matches that were found and are not delivered yet. */
+typedef struct PastMatches
 {
-	Oid			types[1] = {TIMESTAMPTZOID};
-	Datum		values[1] = {TimestampTzGetDatum(clock)};
-	ContactSource *contacts = past->bound->contacts;
-	SPIPlanPtr	plan;
-	char	   *sql;
+	ContactSource *contacts;
+	Snapshot	snapshot;
+	TimestampTz clock;
 	DeliverMatch *matches;
-	uint64		n;
+	int64		n;
+	int64		room;
+	List	   *tables;			/* of SPITupleTable *, where the keys are */
+	DeliverCounts counts;
+} PastMatches;
 
-	sql = psprintf("/* leadstream history */ select contact_id, first_at from "
-				   "(select contact_id, leadstream.first_instant(timeline, $1) as first_at from\n"
-				   "(%s) h offset 0) f where first_at is not null",
-				   ls_rule_to_sql(past->bound, contacts->account_name ? past->row->account : NULL));
-	plan = SPI_prepare_cursor(sql, 1, types, CURSOR_OPT_PARALLEL_OK);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	if (SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot,
-							 true, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "SPI_execute_snapshot failed");
+/*
+ * Which of the streams were enabled in this very transaction?  No writer that
+ * is in flight can have seen those, nor can one that comes until we commit:
+ * they are held off by a SHARE lock, which waits for those before as well.
+ */
+static Bitmapset *
+enabled_here(Datum ids)
+{
+	Oid			types[1] = {INT4ARRAYOID};
+	Bitmapset  *result = NULL;
 
-	n = SPI_processed;
-	matches = palloc_extended(sizeof(DeliverMatch) * Max(n, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (uint64 i = 0; i < n; i++)
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return NULL;
+	if (SPI_execute_with_args("select stream_id from leadstream.stream where stream_id operator(pg_catalog.=) any ($1) and enabled_xid operator(pg_catalog.=) pg_catalog.pg_current_xact_id_if_assigned()",
+							  1, types, &ids, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_with_args failed");
+	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
 
-		/* keys stay in SPI_tuptable, which lives until SPI_finish */
-		matches[i].key = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
-									   1, &isnull);
-		matches[i].stream = past->row;
-		matches[i].matched_at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[i],
-																  SPI_tuptable->tupdesc,
-																  2, &isnull));
+		result = bms_add_member(result,
+								DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
+															SPI_tuptable->tupdesc,
+															1, &isnull)));
 	}
-	ls_deliver_history(contacts, matches, n, snapshot, clock, counts);
+	return result;
+}
+
+static void
+deliver_found(PastMatches *found)
+{
+	ListCell   *lc;
+
+	if (found->n > 0)
+		ls_deliver_history(found->contacts, found->matches, found->n,
+						   found->snapshot, found->clock, &found->counts);
+	found->n = 0;
+	foreach(lc, found->tables)
+		SPI_freetuptable(lfirst(lc));
+	list_free(found->tables);
+	found->tables = NIL;
+}
+
+/* Run a query whose last columns are the contact and its first instant. */
+static void
+run_query(PastMatches *found, const char *sql)
+{
+	Oid			types[1] = {TIMESTAMPTZOID};
+	Datum		values[1] = {TimestampTzGetDatum(found->clock)};
+	SPIPlanPtr	plan = SPI_prepare_cursor(psprintf("/* leadstream history */ %s", sql),
+										  1, types, CURSOR_OPT_PARALLEL_OK);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	if (SPI_execute_snapshot(plan, values, NULL, found->snapshot, InvalidSnapshot,
+							 true, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_snapshot failed");
+	SPI_freeplan(plan);
+}
+
+/*
+ * Take what a query found: of pasts[i] the rows whose first column is i,
+ * or pasts[0] where there is no such column.
+ */
+static void
+take_found(PastMatches *found, PastStream **pasts, bool has_place)
+{
+	SPITupleTable *table = SPI_tuptable;
+	uint64		n = SPI_processed;
+
+	found->tables = lappend(found->tables, table);
+	if (found->n + n > found->room)
+	{
+		found->room = Max((found->n + n) * 2, 1024);
+		found->matches = found->matches ?
+			repalloc_huge(found->matches, sizeof(DeliverMatch) * found->room) :
+			palloc_extended(sizeof(DeliverMatch) * found->room, MCXT_ALLOC_HUGE);
+	}
+	for (uint64 i = 0; i < n; i++)
+	{
+		DeliverMatch *match = &found->matches[found->n];
+		HeapTuple	tuple = table->vals[i];
+		int			column = has_place ? 2 : 1;
+		PastStream *past = pasts[0];
+		bool		isnull;
+
+		memset(match, 0, sizeof(DeliverMatch));
+		if (has_place)
+			past = pasts[DatumGetInt32(SPI_getbinval(tuple, table->tupdesc, 1, &isnull))];
+		match->stream = past->row;
+		match->key = SPI_getbinval(tuple, table->tupdesc, column, &isnull);
+		match->matched_at = DatumGetTimestampTz(SPI_getbinval(tuple, table->tupdesc,
+															  column + 1, &isnull));
+		if (!isnull)
+			found->n++;
+	}
+	if (found->n >= HISTORY_BATCH)
+		deliver_found(found);
+}
+
+/* Find the contacts of one stream and their first instants. */
+static void
+fetch_stream(PastMatches *found, PastStream *past)
+{
+	run_query(found, ls_rule_to_history_sql(past->bound,
+											found->contacts->account_name ? past->row->account : NULL));
+	take_found(found, &past, false);
+}
+
+/* The same for streams of one shape. */
+static void
+fetch_shape(PastMatches *found, PastStream **pasts, int n)
+{
+	HistoryShape **shapes = palloc(sizeof(HistoryShape *) * n);
+
+	for (int i = 0; i < n; i++)
+		shapes[i] = pasts[i]->shape;
+	run_query(found, ls_history_shape_sql(shapes, n));
+	take_found(found, pasts, true);
+}
+
+/* Those asked by themselves first, then shape by shape. */
+static int
+cmp_shape(const ListCell *a, const ListCell *b)
+{
+	const PastStream *l = lfirst(a);
+	const PastStream *r = lfirst(b);
+	int			cmp = (l->shape != NULL) - (r->shape != NULL);
+
+	if (cmp == 0 && l->shape)
+		cmp = strcmp(l->shape->form, r->shape->form);
+	return cmp ? cmp : l->place - r->place;
+}
+
+static void
+fetch_pasts(PastMatches *found, List *pasts)
+{
+	PastStream **all = palloc(sizeof(PastStream *) * list_length(pasts));
+	int			n = list_length(pasts);
+	int			next;
+	ListCell   *lc;
+
+	foreach(lc, pasts)
+	{
+		PastStream *past = lfirst(lc);
+
+		past->place = foreach_current_index(lc);
+		if (n > 1)
+			past->shape = ls_history_shape(past->bound,
+										   found->contacts->account_name ? past->row->account : NULL);
+	}
+	list_sort(pasts, cmp_shape);
+	foreach(lc, pasts)
+		all[foreach_current_index(lc)] = lfirst(lc);
+	for (int i = 0; i < n; i = next)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (next = i + 1; next < n && next - i < HISTORY_STREAMS && all[i]->shape && all[next]->shape &&
+			 strcmp(all[i]->shape->form, all[next]->shape->form) == 0; next++)
+			;
+		if (next - i > 1)
+			fetch_shape(found, all + i, next - i);
+		else
+			fetch_stream(found, all[i]);
+	}
+	deliver_found(found);
 }
 
 Datum
@@ -363,14 +504,18 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 	List	   *wait_for = NIL;
 	List	   *lock = NIL;
 	ListCell   *lc;
-	DeliverCounts counts = {0, 0};
-	Snapshot	snapshot;
-	TimestampTz clock;
+	ContactSource *contacts;
+	List	   *activities;
+	Bitmapset  *here;
+	PastMatches found = {0};
 
 	PreventCommandIfReadOnly("leadstream.fetch_history()");
 	deconstruct_array(ids, INT4OID, sizeof(int32), true, TYPALIGN_INT, &elems, &nulls, &n);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	contacts = ls_catalog_contacts();
+	activities = ls_catalog_activities();
+	here = enabled_here(PG_GETARG_DATUM(0));
 	for (int i = 0; i < n; i++)
 	{
 		PastStream *past = palloc0(sizeof(PastStream));
@@ -381,10 +526,10 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("stream %d does not exist", nulls[i] ? 0 : DatumGetInt32(elems[i]))));
 		ls_stream_check(past->row, true);
-		past->bound = bind_now(past->row->rule);
+		past->bound = ls_rule_bind(past->row->rule, contacts, activities);
 		pasts = lappend(pasts, past);
 		relids = tables_of(past->bound);
-		if (enabled_here(past->row->stream_id))
+		if (bms_is_member(past->row->stream_id, here))
 			lock = list_concat_unique_oid(lock, relids);
 		else
 			wait_for = list_concat_unique_oid(wait_for, relids);
@@ -415,11 +560,14 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 		ls_stream_check(row, true);
 	}
 
-	clock = ls_clock_read();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	foreach(lc, pasts)
-		fetch_stream(lfirst(lc), snapshot, clock, &counts);
-	UnregisterSnapshot(snapshot);
+	if (n > 0)
+	{
+		found.contacts = ((PastStream *) linitial(pasts))->bound->contacts;
+		found.clock = ls_clock_read();
+		found.snapshot = RegisterSnapshot(GetLatestSnapshot());
+		fetch_pasts(&found, pasts);
+		UnregisterSnapshot(found.snapshot);
+	}
 	SPI_finish();
-	PG_RETURN_INT64((int64) counts.leads);
+	PG_RETURN_INT64((int64) found.counts.leads);
 }

@@ -20,9 +20,18 @@
  * rule needs at its root is moved to where it saves work: a plain test of the
  * contact becomes a where clause, an exists becomes an inner join.
  *
+ * History asks for less: the first instant up to the clock.  Where a rule comes
+ * down to one threshold of rows, that takes no timelines, only the rows' times,
+ * which an index on (contact, time) has without the table:
+ *
+ *	  select a.contact_id as contact, leadstream.first_count(array_agg(a.at), ...)
+ *	  from page_visit a where ... and a.at <= $1 group by 1
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "access/table.h"
 #include "catalog/pg_index.h"
@@ -83,6 +92,16 @@ source_alias(int aggregate, int n)
 	return psprintf("q%d_%d", aggregate + 1, n + 1);
 }
 
+/* The instant of a row; no function stands between a timestamptz and its index. */
+static char *
+row_instant(SqlContext *cxt, const ActivitySource *source)
+{
+	char	   *at = psprintf("a.%s", quote_identifier(source->time_name));
+
+	return source->time_type == TIMESTAMPTZOID ? at :
+		psprintf("leadstream.as_instant(%s, %s)", at, cxt->zone);
+}
+
 /*
  * The order of first and last: time, then primary key; a table without one
  * goes by where its rows are stored.
@@ -96,11 +115,8 @@ row_order(SqlContext *cxt, const ActivitySource *source)
 
 	initStringInfo(&buf);
 	/* the order of instants is not that of local times where clocks are put forward */
-	if (source->time_name && source->time_type != TIMESTAMPTZOID)
-		appendStringInfo(&buf, "leadstream.as_instant(a.%s, %s)",
-						 quote_identifier(source->time_name), cxt->zone);
-	else if (source->time_name)
-		appendStringInfo(&buf, "a.%s", quote_identifier(source->time_name));
+	if (source->time_name)
+		appendStringInfoString(&buf, row_instant(cxt, source));
 	if (attnos)
 	{
 		/* in the order of the key, not of the columns */
@@ -127,15 +143,10 @@ row_span(SqlContext *cxt, const BoundAggregate *agg, const BoundSource *s)
 	if (s->source->time_name == NULL)
 		span = ALWAYS;
 	else
-	{
-		char	   *at = psprintf("a.%s", quote_identifier(s->source->time_name));
-
-		if (s->source->time_type != TIMESTAMPTZOID)
-			at = psprintf("leadstream.as_instant(%s, %s)", at, cxt->zone);
-		span = psprintf("leadstream.row_span(%s, %s, %s, %s)", at,
+		span = psprintf("leadstream.row_span(%s, %s, %s, %s)",
+						row_instant(cxt, s->source),
 						interval_constant(agg->older), interval_constant(agg->within),
 						cxt->zone);
-	}
 	if (s->where && s->where->is_timeline)
 		span = psprintf("(%s OPERATOR(pg_catalog.*) %s)", span, s->where->sql);
 	return span;
@@ -301,6 +312,31 @@ is_filter(const BoundNode *node)
 	return node->kind == BOUND_TEST && node->refs == NIL && !node->test->is_timeline;
 }
 
+static void
+append_filter(StringInfo where, const BoundNode *node)
+{
+	appendStringInfo(where, node->negated ? "%s((%s) is not true)" : "%s%s",
+					 where->len ? "\n\tand " : "", node->test->sql);
+}
+
+/* What all of must be true: the root's children, or itself. */
+static List *
+root_needs(const BoundRule *bound)
+{
+	return bound->root->kind == BOUND_AND ? bound->root->kids :
+		list_make1((void *) bound->root);
+}
+
+static void
+append_account(StringInfo where, const ContactSource *contacts, const char *account)
+{
+	if (account && contacts->account_name)
+		appendStringInfo(where, "%sc.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s",
+						 where->len ? "\n\tand " : "",
+						 quote_identifier(contacts->account_name),
+						 quote_literal_cstr(account));
+}
+
 static char *
 node_timeline(SqlContext *cxt, const BoundNode *node)
 {
@@ -327,8 +363,6 @@ ls_rule_to_sql(const BoundRule *bound, const char *account)
 {
 	SqlContext	cxt = {.bound = bound};
 	ContactSource *contacts = bound->contacts;
-	List	   *needs = bound->root->kind == BOUND_AND ? bound->root->kids :
-		list_make1((void *) bound->root);
 	StringInfoData from;
 	StringInfoData where;
 	StringInfoData timeline;
@@ -342,13 +376,12 @@ ls_rule_to_sql(const BoundRule *bound, const char *account)
 	initStringInfo(&timeline);
 
 	/* what the root needs: filters, rows, timelines */
-	foreach(lc, needs)
+	foreach(lc, root_needs(bound))
 	{
 		const BoundNode *node = lfirst(lc);
 
 		if (is_filter(node))
-			appendStringInfo(&where, node->negated ? "%s((%s) is not true)" : "%s%s",
-							 where.len ? "\n\tand " : "", node->test->sql);
+			append_filter(&where, node);
 		else
 		{
 			if (is_exists(&cxt, node) && !node->negated &&
@@ -362,11 +395,7 @@ ls_rule_to_sql(const BoundRule *bound, const char *account)
 	}
 	if (timeline.len == 0)
 		appendStringInfoString(&timeline, ALWAYS);
-	if (account && contacts->account_name)
-		appendStringInfo(&where, "%sc.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s",
-						 where.len ? "\n\tand " : "",
-						 quote_identifier(contacts->account_name),
-						 quote_literal_cstr(account));
+	append_account(&where, contacts, account);
 
 	foreach(lc, bound->aggregates)
 	{
@@ -387,4 +416,166 @@ ls_rule_to_sql(const BoundRule *bound, const char *account)
 					 table_name(contacts->relid), from.data,
 					 where.len ? "\nwhere " : "", where.data);
 	return sql.data;
+}
+
+/* ----------
+ * The first instant alone.
+ * ----------
+ */
+
+/*
+ * The number of rows from which on a test is true: 1 for exists(...), n for
+ * count(...) >= n.  0 where it is something else, or true of no rows.
+ */
+static int64
+rows_needed(SqlContext *cxt, const BoundNode *node)
+{
+	const RuleNode *origin = node->origin;
+	const RuleNode *number;
+	double		limit;
+
+	if (node->kind != BOUND_TEST || list_length(node->refs) != 1)
+		return 0;
+	if (is_exists(cxt, node))
+		return node->negated ? 0 : 1;
+	if (origin->kind != RULE_TEST || origin->nkids != 2 ||
+		ls_rule_kid(origin, 0)->kind != RULE_AGGREGATE ||
+		ls_rule_kid(origin, 0)->op != RULE_AGG_COUNT)
+		return 0;
+	number = ls_rule_kid(origin, 1);
+	/* of so few digits a double is exact */
+	if (number->kind != RULE_NUMBER || number->textlen > 9)
+		return 0;
+	limit = atof(ls_rule_text(number));
+	if (origin->op == (node->negated ? RULE_OP_LT : RULE_OP_GE))
+		limit = ceil(limit);
+	else if (origin->op == (node->negated ? RULE_OP_LE : RULE_OP_GT))
+		limit = floor(limit) + 1;
+	else
+		return 0;
+	return limit >= 1 ? (int64) limit : 0;
+}
+
+/*
+ * Is the row that comes first also the first to count?  Not where the calendar
+ * has a say in when it does, or whether.
+ */
+static bool
+is_first_come(const BoundAggregate *agg)
+{
+	if (agg->older == NULL)
+		return agg->within == NULL || agg->within->month > 0 || agg->within->time > 0;
+	return agg->older->month == 0 &&
+		(agg->within == NULL ||
+		 (agg->within->month == 0 && agg->within->time > agg->older->time));
+}
+
+/*
+ * Fill the parts of the query of a rule that asks for some of the contacts and
+ * for a number of rows of one kind, of which the row alone (and perhaps the
+ * contact) decides whether they count.  False where the rule is not so.
+ *
+ * All of it goes through first_count(), which knows infinite times, times out
+ * of range and the calendar as row_span() does.
+ */
+bool
+ls_rule_threshold_sql(const BoundRule *bound, const char *account,
+					  ThresholdSql *parts)
+{
+	SqlContext	cxt = {.bound = bound};
+	ContactSource *contacts = bound->contacts;
+	BoundAggregate *agg;
+	BoundSource *s;
+	int64		needed = 0;
+	char	   *at;
+	char	   *first;
+	StringInfoData filters;
+	StringInfoData rows;
+	ListCell   *lc;
+
+	if (list_length(bound->aggregates) != 1)
+		return false;
+	agg = linitial(bound->aggregates);
+	s = linitial(agg->sources);
+	if (list_length(agg->sources) != 1 || s->source->time_name == NULL ||
+		(s->where && s->where->is_timeline))
+		return false;
+
+	initStringInfo(&filters);
+	foreach(lc, root_needs(bound))
+	{
+		const BoundNode *node = lfirst(lc);
+
+		if (is_filter(node))
+			append_filter(&filters, node);
+		else if (needed != 0 || (needed = rows_needed(&cxt, node)) == 0)
+			return false;
+	}
+	if (needed == 0)
+		return false;
+	append_account(&filters, contacts, account);
+
+	/* no row counts before its own time: later ones need not be read */
+	cxt.zone = quote_literal_cstr(contacts->zone);
+	at = row_instant(&cxt, s->source);
+	initStringInfo(&rows);
+	appendStringInfo(&rows, "%s OPERATOR(pg_catalog.<=) $1", at);
+	if (needed == 1 && is_first_come(agg))
+	{
+		/* with an end, one from the beginning of time never counts */
+		if (agg->within)
+			appendStringInfo(&rows, " and %s OPERATOR(pg_catalog.>) '-infinity'::pg_catalog.timestamptz", at);
+		first = psprintf("array[pg_catalog.min(%s)]", at);
+	}
+	else
+		first = psprintf("pg_catalog.array_agg(%s)", at);
+	if (s->where)
+		appendStringInfo(&rows, " and %s", s->where->sql);
+
+	parts->key = psprintf("c.%s", quote_identifier(contacts->key_name));
+	parts->contact = psprintf("a.%s", quote_identifier(s->source->contact_name));
+	parts->time = pstrdup(quote_identifier(s->source->time_name));
+	parts->first = psprintf("leadstream.first_count(%s, " INT64_FORMAT ", %s, %s, %s, $1)",
+							first, needed, interval_constant(agg->older),
+							interval_constant(agg->within), cxt.zone);
+	parts->activity = table_name(s->source->relid);
+	parts->contacts = table_name(contacts->relid);
+	parts->equals = key_equals(bound);
+	parts->filters = filters.data;
+	parts->rows = rows.data;
+	parts->rows_ask_contact = s->where && s->where->uses_contact;
+	return true;
+}
+
+char *
+ls_rule_to_history_sql(const BoundRule *bound, const char *account)
+{
+	ThresholdSql q;
+
+	if (!ls_rule_threshold_sql(bound, account, &q))
+		return psprintf("select contact_id, first_at\n"
+						"from (select contact_id, leadstream.first_instant(timeline, $1) as first_at\n"
+						"from (%s) h offset 0) f\n"
+						"where first_at is not null",
+						ls_rule_to_sql(bound, account));
+
+	/*
+	 * Where only some contacts are asked for, the planner may go from them to
+	 * their rows; where all are, rows are grouped first, as an index has them.
+	 */
+	if (q.filters[0] || q.rows_ask_contact)
+		return psprintf("select contact_id, first_at\n"
+						"from (select %s as contact_id,\n\t%s as first_at\n"
+						"from %s c\ninner join %s a on %s %s %s\n"
+						"where %s%s%s\ngroup by 1 offset 0) t\n"
+						"where first_at is not null",
+						q.key, q.first, q.contacts, q.activity, q.contact, q.equals,
+						q.key, q.filters, q.filters[0] ? "\n\tand " : "", q.rows);
+	return psprintf("select %s as contact_id, first_at\n"
+					"from %s c\ninner join (select %s as contact,\n\t%s as first_at\n"
+					"\tfrom %s a\n\twhere %s is not null and %s\n"
+					"\tgroup by 1 offset 0) t on t.contact %s %s\n"
+					"where first_at is not null",
+					q.key, q.contacts, q.contact, q.first, q.activity, q.contact,
+					q.rows, q.equals, q.key);
 }

@@ -21,6 +21,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
@@ -37,6 +39,15 @@ PG_FUNCTION_INFO_V1(leadstream_clock_timeline);
 PG_FUNCTION_INFO_V1(leadstream_period_timeline);
 PG_FUNCTION_INFO_V1(leadstream_row_span);
 PG_FUNCTION_INFO_V1(leadstream_first_instant);
+PG_FUNCTION_INFO_V1(leadstream_first_count);
+
+#define ST_SORT sort_instants
+#define ST_ELEMENT_TYPE TimestampTz
+#define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* How a rule names a calendar unit. */
 typedef enum CalendarUnit
@@ -429,6 +440,83 @@ leadstream_first_instant(PG_FUNCTION_ARGS)
 		}
 		if (upto < part.upto || TIMESTAMP_IS_NOEND(part.upto))
 			PG_RETURN_TIMESTAMPTZ(upto);
+	}
+	PG_RETURN_NULL();
+}
+
+/*
+ * first_count(times timestamptz[], n bigint, older interval, within interval,
+ *			   zone text, upto timestamptz) -> timestamptz
+ *
+ * Beginnings and ends are sorted apart and merged, as by the sweep of pieces.c,
+ * but no further than to the first instant at which n rows count.
+ */
+Datum
+leadstream_first_count(PG_FUNCTION_ARGS)
+{
+	ArrayType  *array;
+	const Interval *older = PG_ARGISNULL(2) ? NULL : PG_GETARG_INTERVAL_P(2);
+	const Interval *within = PG_ARGISNULL(3) ? NULL : PG_GETARG_INTERVAL_P(3);
+	int64		needed;
+	pg_tz	   *tz;
+	TimestampTz upto;
+	Datum	   *times;
+	bool	   *nulls;
+	int			ntimes;
+	TimestampTz *begins;
+	TimestampTz *ends;
+	int			nbegins = 0;
+	int			nends = 0;
+	int			e = 0;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(4) || PG_ARGISNULL(5))
+		PG_RETURN_NULL();
+	array = PG_GETARG_ARRAYTYPE_P(0);
+	needed = PG_GETARG_INT64(1);
+	tz = ls_zone_from_text(PG_GETARG_TEXT_PP(4));
+	upto = PG_GETARG_TIMESTAMPTZ(5);
+
+	deconstruct_array(array, TIMESTAMPTZOID, sizeof(TimestampTz),
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &times, &nulls, &ntimes);
+	begins = palloc_extended(sizeof(TimestampTz) * Max(ntimes, 1), MCXT_ALLOC_HUGE);
+	ends = palloc_extended(sizeof(TimestampTz) * Max(ntimes, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < ntimes; i++)
+	{
+		Span		span;
+
+		if (nulls[i])
+			continue;
+		span = row_span(DatumGetTimestampTz(times[i]), older, within, tz);
+		if (span.from >= span.upto)
+			continue;
+		if (TIMESTAMP_IS_NOBEGIN(span.from))
+		{
+			/* of the beginning of time, and then it has no end */
+			Assert(TIMESTAMP_IS_NOEND(span.upto));
+			needed--;
+			continue;
+		}
+		/* what ends late still counts at upto */
+		if (span.from > upto)
+			continue;
+		begins[nbegins++] = span.from;
+		if (span.upto <= upto)
+			ends[nends++] = span.upto;
+	}
+	if (needed <= 0)
+		PG_RETURN_TIMESTAMPTZ(upto);
+	if (nbegins < needed)
+		PG_RETURN_NULL();
+	sort_instants(begins, nbegins);
+	sort_instants(ends, nends);
+
+	for (int b = 0; b < nbegins; b++)
+	{
+		/* spans are half open: at the same instant one leaves first */
+		while (e < nends && ends[e] <= begins[b])
+			e++;
+		if (b + 1 - e >= needed)
+			PG_RETURN_TIMESTAMPTZ(begins[b]);
 	}
 	PG_RETURN_NULL();
 }

@@ -189,6 +189,13 @@ create function leadstream.first_instant(timeline tstzmultirange, upto timestamp
 comment on function leadstream.first_instant(tstzmultirange, timestamptz) is
 	'Gives the first instant of the earliest part of a timeline that begins by then; a part without a beginning counts only if it reaches then, and gives that. Null if there is none.';
 
+create function leadstream.first_count(times timestamptz[], n bigint, older interval, within interval, zone text, upto timestamptz)
+	returns timestamptz
+	language c immutable parallel safe
+	as 'MODULE_PATHNAME', 'leadstream_first_count';
+comment on function leadstream.first_count(timestamptz[], bigint, interval, interval, text, timestamptz) is
+	'Gives the first_instant() of the timeline on which at least n of the rows of these times count, each as by row_span(). Null if there is none.';
+
 -- Aggregates over time
 --
 -- spans[i] is when row i counts, vals[i] its value.  The pieces returned are in

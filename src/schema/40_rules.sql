@@ -37,7 +37,14 @@ create function leadstream.rule_sql(rule leadstream.rule) returns text
 language c stable strict parallel restricted
 as 'MODULE_PATHNAME', 'leadstream_rule_sql';
 comment on function leadstream.rule_sql(leadstream.rule) is
-'the query that history uses: (contact_id, timeline) of every contact of whom the rule is true at some instant; can be run and explained as it is';
+'the query that says what history means: (contact_id, timeline) of every contact of whom the rule is true at some instant; can be run and explained as it is. fetch_history() asks a shorter one where only the first instant is wanted';
+
+create function leadstream._history_sql(rule leadstream.rule) returns text
+language c stable strict parallel restricted
+as 'MODULE_PATHNAME', 'leadstream_history_sql';
+comment on function leadstream._history_sql(leadstream.rule) is
+'internal: what fetch_history runs to find (contact_id, first_at) up to the instant $1';
+revoke execute on function leadstream._history_sql(leadstream.rule) from public;
 
 create function leadstream.is_match(rule leadstream.rule, contact "any") returns boolean
 language c stable parallel restricted

@@ -172,7 +172,7 @@ my %internal = map { $_ => 1 } qw(
   rule_in rule_out rule_recv rule_send rule_eq rule_ne rule_lt rule_le rule_gt rule_ge
   rule_cmp rule_hash rule_hash_extended
   shift as_instant as_number as_boolean as_text is_blank json_element json_has times always
-  clock_timeline period_timeline row_span first_instant
+  clock_timeline period_timeline row_span first_instant first_count
   count_pieces distinct_pieces sum_pieces avg_pieces min_pieces max_pieces first_pieces last_pieces);
 
 my @in_catalog;
