@@ -45,7 +45,7 @@
 
 #include "access_field.h"
 #include "compat.h"
-#include "stream_cache.h"
+#include "attempt.h"
 
 /* ----------
  * What is a field.
@@ -369,12 +369,34 @@ parse_field(const char *text, Index varno, Relation rel)
 	return ls_field_is(expr, varno) ? (Expr *) expr : NULL;
 }
 
+/* Fields being parsed. */
+typedef struct Parsing
+{
+	char	   *const *texts;
+	int			n;
+	Index		varno;
+	Relation	rel;
+	Expr	  **fields;
+} Parsing;
+
+static void
+parse_fields(void *arg)
+{
+	Parsing    *parsing = arg;
+
+	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < parsing->n; i++)
+		if (parsing->fields[i] == NULL)
+			parsing->fields[i] = parse_field(parsing->texts[i], parsing->varno,
+											 parsing->rel);
+}
+
 bool
 ls_fields_parse(char *const *texts, int n, Index varno, Relation rel, Expr **fields)
 {
-	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	Parsing		parsing = {texts, n, varno, rel, fields};
+	ErrorData  *error;
 	bool		all_columns = true;
 
 	for (int i = 0; i < n; i++)
@@ -385,45 +407,8 @@ ls_fields_parse(char *const *texts, int n, Index varno, Relation rel, Expr **fie
 	if (all_columns)
 		return true;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcontext);
-	PG_TRY();
-	{
-		int			nestlevel = NewGUCNestLevel();
-		Oid			userid;
-		int			sec_context;
-
-		/* rights on schemas are not the business of whoever inserts */
-		GetUserIdAndSecContext(&userid, &sec_context);
-		SetUserIdAndSecContext(rel->rd_rel->relowner,
-							   sec_context | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_RESTRICTED_OPERATION);
-		ls_restrict_search_path();
-		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		for (int i = 0; i < n; i++)
-			if (fields[i] == NULL)
-				fields[i] = parse_field(texts[i], varno, rel);
-		AtEOXact_GUC(true, nestlevel);
-		SetUserIdAndSecContext(userid, sec_context);
-
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(oldcontext);
-		CurrentResourceOwner = oldowner;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(oldcontext);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(oldcontext);
-		CurrentResourceOwner = oldowner;
-		if (ls_error_is_fatal(error))
-			ReThrowError(error);
-	}
-	PG_END_TRY();
-
+	/* rights on schemas are not the business of whoever inserts */
+	error = ls_attempt_as(rel->rd_rel->relowner, parse_fields, &parsing);
 	if (error)
 	{
 		FreeErrorData(error);

@@ -27,11 +27,11 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "attempt.h"
 #include "contact_arg.h"
 #include "deliver.h"
 #include "guc.h"
@@ -103,46 +103,21 @@ leadstream_check_only(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/*
- * Why a rule does not bind, or NULL.  Runs in a subtransaction, so that a view
- * can show the reason.
- */
+static void
+make_program(void *arg)
+{
+	(void) ls_program_make(bind_now((Rule *) arg));
+}
+
+/* Why a rule does not bind, or NULL: for a view to show. */
 Datum
 leadstream_rule_problem(PG_FUNCTION_ARGS)
 {
-	Rule	   *rule = PG_GETARG_RULE_P(0);
-	MemoryContext oldcxt = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
-	char	   *volatile problem = NULL;
+	ErrorData  *error = ls_attempt(make_program, PG_GETARG_RULE_P(0));
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(oldcxt);
-	PG_TRY();
-	{
-		(void) ls_program_make(bind_now(rule));
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(oldcxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(oldcxt);
-		CurrentResourceOwner = oldowner;
-		if (ls_error_is_fatal(error))
-			ReThrowError(error);
-		problem = error->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(oldcxt);
-	CurrentResourceOwner = oldowner;
-
-	if (problem == NULL)
+	if (error == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(problem));
+	PG_RETURN_TEXT_P(cstring_to_text(error->message));
 }
 
 Datum

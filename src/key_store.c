@@ -116,7 +116,7 @@ ls_keys_read(uint64 digest, Snapshot snapshot, int few,
 			ids = palloc(sizeof(int32) * room);
 		else if (n == room)
 			ids = repalloc_huge(ids, sizeof(int32) * (Size) (room *= 2));
-		ids[n++] = Abs(id);
+		ids[n++] = abs(id);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

@@ -277,7 +277,7 @@ find_entered(RuleIndex *index, uint64 digest, IndexHits *hits)
 	all = entered->ndeeper <= FEW_DEEPER;
 	for (int i = 0; i < entered->nstreams; i++)
 	{
-		int32		stream = Abs(entered->streams[i]);
+		int32		stream = abs(entered->streams[i]);
 
 		if (all || entered->streams[i] > 0)
 			add_hits(hits, &stream, 1);

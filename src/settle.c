@@ -47,10 +47,10 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "attempt.h"
 #include "contact_lock.h"
 #include "deliver.h"
 #include "guc.h"
@@ -851,6 +851,22 @@ has_open(Chunk *chunk)
 	return false;
 }
 
+/* A turn of judging what may raise errors. */
+typedef struct ForeignTurn
+{
+	Chunk	   *chunk;
+	Snapshot	snapshot;
+	volatile int current;
+} ForeignTurn;
+
+static void
+judge_foreign_turn(void *arg)
+{
+	ForeignTurn *turn = arg;
+
+	judge_candidates(turn->chunk, turn->snapshot, true, &turn->current);
+}
+
 /*
  * Judge the foreign ones in a subtransaction.  Each turn that fails breaks a
  * stream, so there is an end to it.
@@ -862,41 +878,18 @@ judge_foreign(Chunk *chunk, Snapshot snapshot)
 
 	while (has_open(chunk))
 	{
-		MemoryContext oldcontext = CurrentMemoryContext;
-		ResourceOwner oldowner = CurrentResourceOwner;
-		ErrorData  *volatile error = NULL;
-		volatile int current = 0;
+		ForeignTurn turn = {chunk, snapshot, 0};
 		Verdict    *verdicts = palloc(sizeof(Verdict) * chunk->count);
+		ErrorData  *error;
 
 		memcpy(verdicts, chunk->verdicts, sizeof(Verdict) * chunk->count);
-		BeginInternalSubTransaction(NULL);
-		MemoryContextSwitchTo(oldcontext);
-		PG_TRY();
-		{
-			judge_candidates(chunk, snapshot, true, &current);
-			ReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(oldcontext);
-			CurrentResourceOwner = oldowner;
-		}
-		PG_CATCH();
-		{
-			MemoryContextSwitchTo(oldcontext);
-			error = CopyErrorData();
-			FlushErrorState();
-			RollbackAndReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(oldcontext);
-			CurrentResourceOwner = oldowner;
-			if (ls_error_is_fatal(error))
-				ReThrowError(error);
-		}
-		PG_END_TRY();
-
+		error = ls_attempt(judge_foreign_turn, &turn);
 		if (error == NULL)
 			break;
 
 		/* the rest is judged again, without the stream that failed */
 		memcpy(chunk->verdicts, verdicts, sizeof(Verdict) * chunk->count);
-		ls_streams_break(set, chunk->streams[current], error);
+		ls_streams_break(set, chunk->streams[turn.current], error);
 		FreeErrorData(error);
 	}
 }

@@ -66,7 +66,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -76,7 +75,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
+#include "attempt.h"
 #include "guc.h"
 #include "key_store.h"
 #include "stream_cache.h"
@@ -912,22 +911,6 @@ ls_streams_get(StreamSet *set, int32 stream_id)
  * -------------------------------------------------------------------------
  */
 
-bool
-ls_error_is_fatal(const ErrorData *error)
-{
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* rollback */
-		case MAKE_SQLSTATE('5', '3', '0', '0', '0'):	/* resources */
-		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* intervention */
-		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* system error */
-			return true;
-		default:
-			return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-				error->elevel > ERROR;
-	}
-}
-
 /* Warn of a broken stream, once for each version of its rule. */
 static void
 report_broken(CachedStream *stream, const ErrorData *why)
@@ -997,79 +980,64 @@ rule_digest(const Rule *rule)
 	return hash_bytes_extended((const unsigned char *) rule, VARSIZE(rule), 0);
 }
 
+/* A program being made. */
+typedef struct Making
+{
+	StreamProgram *program;
+	const StreamRow *row;
+	StreamSources *sources;
+	PathBook   *book;
+	StreamKeys **keys;			/* NULL: not wanted */
+} Making;
+
+static void
+bind_program(void *arg)
+{
+	Making	   *making = arg;
+	StreamProgram *program = making->program;
+	MemoryContext oldcontext = MemoryContextSwitchTo(program->context);
+
+	program->relids = tables_read(making->sources, making->row->rule);
+	program->program = ls_program_from_rule(making->row->rule,
+											making->sources->contacts,
+											making->sources->activities);
+	/* its tables are locked now */
+	program->checked = table_messages;
+	program->shape = ls_tables_shape(program->relids);
+	MemoryContextSwitchTo(oldcontext);
+	if (making->keys)
+		*making->keys = ls_stream_keys(program->program, making->row->account,
+									   making->book);
+}
+
 /*
- * Bind a stream's rule.  Inside a subtransaction, for the rule may have
- * become wrong since it was written, and the insert that met it must go on.
- * With keys, tells where the stream is to be entered.  A program is returned in
- * any case; *error says why it is broken.  It has one use, the caller's.
+ * Bind a stream's rule, which may have become wrong since it was written: the
+ * insert that met it must go on.  With keys, tells where the stream is to be
+ * entered.  A program is returned in any case; *error says why it is broken.
+ * It has one use, the caller's.
  */
 static StreamProgram *
 make_program(StreamSources *sources, const StreamRow *row, PathBook *book,
 			 StreamKeys **keys, ErrorData **error)
 {
 	MemoryContext oldcontext = CurrentMemoryContext;
-	ResourceOwner oldowner = CurrentResourceOwner;
 	MemoryContext context;
 	StreamProgram *program;
-	ErrorData  *volatile caught = NULL;
+	ErrorData  *caught;
+	Making		making = {.row = row, .sources = sources, .book = book, .keys = keys};
 
 	context = AllocSetContextCreate(oldcontext, "leadstream program",
 									ALLOCSET_SMALL_SIZES);
 	program = MemoryContextAllocZero(context, sizeof(StreamProgram));
 	program->context = context;
+	making.program = program;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		int			nestlevel = NewGUCNestLevel();
-		Oid			userid;
-		int			sec_context;
-
-		/*
-		 * In the name of the owner of the contacts: looking up types and
-		 * operators asks for rights on schemas and functions that whoever
-		 * inserts need not have, and the program outlives his SET ROLE.
-		 * Errors set everything back with the subtransaction.
-		 */
-		GetUserIdAndSecContext(&userid, &sec_context);
-		SetUserIdAndSecContext(table_owner(sources->contacts->relid),
-							   sec_context | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_RESTRICTED_OPERATION);
-		ls_restrict_search_path();
-		program->relids = tables_read(sources, row->rule);
-		program->program =
-			ls_program_from_rule(row->rule, sources->contacts,
-								 sources->activities);
-		if (keys)
-		{
-			MemoryContextSwitchTo(oldcontext);
-			*keys = ls_stream_keys(program->program, row->account, book);
-			MemoryContextSwitchTo(context);
-		}
-		/* its tables are locked now */
-		program->checked = table_messages;
-		program->shape = ls_tables_shape(program->relids);
-		AtEOXact_GUC(true, nestlevel);
-		SetUserIdAndSecContext(userid, sec_context);
-
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(oldcontext);
-		CurrentResourceOwner = oldowner;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(oldcontext);
-		caught = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(oldcontext);
-		CurrentResourceOwner = oldowner;
-		if (ls_error_is_fatal(caught))
-			ReThrowError(caught);
-	}
-	PG_END_TRY();
-
+	/*
+	 * In the name of the owner of the contacts: looking up types and operators
+	 * asks for rights on schemas and functions that whoever inserts need not
+	 * have, and the program outlives his SET ROLE.
+	 */
+	caught = ls_attempt_as(table_owner(sources->contacts->relid), bind_program, &making);
 	if (caught)
 	{
 		/* what is left of a half-made program is of no use to anybody */

@@ -153,12 +153,6 @@ typedef struct CacheStats
 extern void ls_streams_stats(CacheStats *stats);
 
 /*
- * Must an error end the transaction, although it was raised by a rule?  Such
- * as cancel and deadlock, and what is short of memory or disk.
- */
-extern bool ls_error_is_fatal(const ErrorData *error);
-
-/*
  * Tell the cache that what it knows may depend on this table: a table of
  * which triggers fire, say a partition of a kind's.
  */
