@@ -947,9 +947,10 @@ make_evidence(Settlement *settlement, Candidate *candidate)
 	StringInfoData json;
 
 	initStringInfo(&json);
-	appendStringInfo(&json, "{\"%s\": ", (origin->kind == NULL) ? "contact" : "kind");
+	appendStringInfo(&json, "{\"%s\": ", origin->kind == NULL ? "contact" : "kind");
 	escape_json(&json, origin->what);
-	if (!(origin->kind == NULL))
+	/* of several rows that were looked up together, nobody knows which it was */
+	if (origin->kind != NULL && !candidate->is_several)
 	{
 		Relation	rel = table_open(origin->relid, AccessShareLock);
 		Bitmapset  *key = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
