@@ -42,14 +42,25 @@ ls_mix64(uint64 h)
 static inline uint64
 ls_digest(DigestSpace space, uint64 what)
 {
-	return ls_mix64(hash_combine64(ls_mix64(UINT64CONST(0x6c656164) + space), what));
+	return (ls_mix64(hash_combine64(ls_mix64(UINT64CONST(0x6c656164) + space), what)) &
+			~UINT64CONST(1)) | (space == DIGEST_ROW ? 1 : 0);
 }
 
-/* What is below a digest: an account, or a key that another row is looked up by. */
+/*
+ * What is below a digest: an account, or a key that another row is looked up by.
+ * Digests that every new row is looked up at are odd, all others even: a filter
+ * of the odd ones is small.
+ */
 static inline uint64
 ls_digest_below(uint64 digest, uint64 what)
 {
-	return ls_mix64(hash_combine64(digest, what));
+	return ls_mix64(hash_combine64(digest, what)) & ~UINT64CONST(1);
+}
+
+static inline uint64
+ls_digest_below_row(uint64 digest, uint64 what)
+{
+	return ls_mix64(hash_combine64(digest, what)) | 1;
 }
 
 static inline uint64

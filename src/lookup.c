@@ -96,7 +96,7 @@ ls_look_up_row(StreamSet *set, ActivitySource *kind, TupleTableSlot *slot,
 		result->hits.n = result->ndeeper = 0;
 		if (kind->account_attno != InvalidAttrNumber &&
 			set->contacts->account_attno != InvalidAttrNumber)
-			digest = ls_digest_below(digest, contact ?
+			digest = ls_digest_below_row(digest, contact ?
 									 account_digest(contact, set->contacts->account_attno) :
 									 account_digest(slot, kind->account_attno));
 		if (ls_index_find(set->index, digest, &result->hits))
@@ -104,7 +104,7 @@ ls_look_up_row(StreamSet *set, ActivitySource *kind, TupleTableSlot *slot,
 		n = ls_paths_probe(paths, slot, &digests);
 		for (int i = 0; i < n; i++)
 		{
-			uint64		below = ls_digest_below(digest, digests[i]);
+			uint64		below = ls_digest_below_row(digest, digests[i]);
 
 			if (ls_index_find(set->index, below, &result->hits))
 				add_deeper(result, below);

@@ -219,12 +219,12 @@ enter_source(KeyState *state, RuleProgram *program, ActivitySource *source, int 
 	table_close(rel, NoLock);
 
 	if (has_account)
-		digest = ls_digest_below(digest, state->account);
+		digest = ls_digest_below_row(digest, state->account);
 	if (access == NULL)
 		enter(state, digest, has_account, MAX_DEEP_KEYS);
 	else
 		for (int k = 0; k < access->nkeys; k++)
-			enter(state, ls_digest_below(digest, ls_access_digest(&access->keys[k])),
+			enter(state, ls_digest_below_row(digest, ls_access_digest(&access->keys[k])),
 				  has_account, Min(FEW_DEEP_KEYS, MAX_DEEP_KEYS / access->nkeys));
 }
 
