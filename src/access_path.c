@@ -166,7 +166,7 @@ ls_access_simplify(AccessKey *key, Index varno, Relation rel)
 	simple = ls_path_make(ACCESS_PREFIX, length, &field, InvalidOid);
 	simple->prefix = info->prefix;
 	key->path = &simple->path;
-	key->hashes[0] = hash_bytes((const unsigned char *) info->prefix, length);
+	key->hashes[0] = ls_hash_text(info->prefix, length);
 	return true;
 }
 

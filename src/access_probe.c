@@ -313,7 +313,7 @@ probe_json(AccessPaths *paths, MemberPath *member, Datum value, int ndigests)
 
 			if (s == NULL)
 				continue;
-			hashed = hash_bytes((const unsigned char *) s, length);
+			hashed = ls_hash_text(s, length);
 		}
 		else if (function == F_HASH_NUMERIC)
 		{
@@ -380,8 +380,7 @@ ls_paths_probe(AccessPaths *paths, TupleTableSlot *slot, const uint64 **digests)
 					break;
 				paths->digests[ndigests++] =
 					ls_digest_add(path->path_id,
-								  hash_bytes((const unsigned char *) VARDATA_ANY(v),
-											 path->length));
+								  ls_hash_text(VARDATA_ANY(v), path->length));
 			}
 		}
 		if (field->is_hashed)

@@ -7,7 +7,7 @@
  * later, so they must be of the value alone.  No OIDs: an enum is hashed by
  * its label, and what names objects (regclass and the like) not at all.  No
  * code of others: only the hash functions of PostgreSQL's own types are used,
- * which raise no errors.
+ * which raise no errors, and our own in place of those for text.
  *
  * Positions are what ranges are cut by, 64 bits without sign.  All numbers
  * are on one line, as a float8 orders them, so that an integer column and the
@@ -110,6 +110,10 @@ ls_hash_init(ValueHash *hash, Oid function)
 		case F_HASHTEXT:
 			hash->by = HASH_BY_TEXT;
 			break;
+		case F_HASHNAME:
+			/* of one family with texts */
+			hash->by = HASH_BY_NAME;
+			break;
 		case F_HASHCHAR:
 			hash->by = HASH_BY_CHAR;
 			break;
@@ -146,7 +150,7 @@ ls_hash_label(Oid value)
 	if (!HeapTupleIsValid(tuple))
 		return 0;				/* equal to no constant */
 	label = NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel);
-	result = hash_bytes((const unsigned char *) label, strlen(label));
+	result = ls_hash_text(label, strlen(label));
 	ReleaseSysCache(tuple);
 	return result;
 }

@@ -13,11 +13,12 @@
 #include "fmgr.h"
 
 #include "compat.h"
+#include "digest.h"
 
-/* A hash function, called directly where it is one of the usual ones. */
+/* How values are hashed: what stands for a hash function. */
 typedef enum HashBy
 {
-	HASH_BY_TEXT, HASH_BY_CHAR, HASH_BY_INT16, HASH_BY_INT32, HASH_BY_INT64,
+	HASH_BY_TEXT, HASH_BY_NAME, HASH_BY_CHAR, HASH_BY_INT16, HASH_BY_INT32, HASH_BY_INT64,
 	HASH_BY_UUID, HASH_BY_LABEL, HASH_BY_FUNCTION
 } HashBy;
 
@@ -45,9 +46,44 @@ extern Oid	ls_hash_element_function(Oid array_type);
 extern void ls_hash_init(ValueHash *hash, Oid function);
 extern uint32 ls_hash_label(Oid value);
 
+static inline uint64
+ls_word_at(const char *s)
+{
+	uint64		word;
+
+	memcpy(&word, s, sizeof(word));
+	return word;
+}
+
 /*
- * Hash a value as the function does under a deterministic collation: all of
- * these look at the bytes.  May leave a detoasted copy in the current context.
+ * The bits of a text, or of the beginning of one.  Every row is looked up by
+ * several of them and they are short, so this is made to be inlined: a multiply
+ * for each eight bytes, the last of which may overlap those before.
+ */
+static inline uint32
+ls_hash_text(const char *s, int length)
+{
+	uint64		state = UINT64CONST(0x9e3779b97f4a7c15) * ((uint64) length + 1);
+	uint64		last = 0;
+
+	for (int i = 8; i < length; i += 8)
+	{
+		state = (state ^ ls_word_at(s + i - 8)) * UINT64CONST(0xff51afd7ed558ccd);
+		state = state << 32 | state >> 32;
+	}
+	if (length >= 8)
+		last = ls_word_at(s + length - 8);
+	else
+		for (int i = 0; i < length; i++)
+			last = last << 8 | (unsigned char) s[i];
+	return (uint32) (ls_mix64(state ^ last) >> 32);
+}
+
+/*
+ * Hash a value: what is equal under a deterministic collation, of this type or
+ * of another in the hash function's family, has the same hash.  Not that of
+ * the function where another is cheaper.  May leave a detoasted copy in the
+ * current context.
  */
 static inline uint32
 ls_hash_value(ValueHash *hash, Datum value)
@@ -60,9 +96,11 @@ ls_hash_value(ValueHash *hash, Datum value)
 
 				if (VARATT_IS_COMPRESSED(v) || VARATT_IS_EXTERNAL(v))
 					v = pg_detoast_datum_packed(v);
-				return hash_bytes((const unsigned char *) VARDATA_ANY(v),
-								  VARSIZE_ANY_EXHDR(v));
+				return ls_hash_text(VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
 			}
+		case HASH_BY_NAME:
+			return ls_hash_text(NameStr(*DatumGetName(value)),
+								strlen(NameStr(*DatumGetName(value))));
 		case HASH_BY_CHAR:
 			return hash_bytes_uint32((int32) DatumGetChar(value));
 		case HASH_BY_INT16:
@@ -88,17 +126,11 @@ ls_hash_value(ValueHash *hash, Datum value)
 	return DatumGetUInt32(FunctionCall1Coll(&hash->function, C_COLLATION_OID, value));
 }
 
-/* Mix the hash of another value into a digest (the finalizer of MurmurHash3). */
+/* Mix the hash of another value into a digest. */
 static inline uint64
 ls_digest_add(uint64 digest, uint32 hash)
 {
-	digest ^= ((uint64) hash + 1) * UINT64CONST(0x9e3779b97f4a7c15);
-	digest ^= digest >> 33;
-	digest *= UINT64CONST(0xff51afd7ed558ccd);
-	digest ^= digest >> 33;
-	digest *= UINT64CONST(0xc4ceb9fe1a85ec53);
-	digest ^= digest >> 33;
-	return digest;
+	return ls_mix64(digest ^ ((uint64) hash + 1) * UINT64CONST(0x9e3779b97f4a7c15));
 }
 
 /* The hash of a block: the leading bits of the positions in it. */

@@ -379,7 +379,7 @@ prefix_access(Finder *finder, Node *expr, const char *prefix, int length)
 	length = Min(length, MAX_PREFIX);
 	info = ls_path_make(ACCESS_PREFIX, length, find_field(finder, expr), InvalidOid);
 	info->prefix = pnstrdup(prefix, length);
-	return single_key(&info->path, hash_bytes((const unsigned char *) prefix, length),
+	return single_key(&info->path, ls_hash_text(prefix, length),
 					  ls_cost_prefix((Expr *) expr, finder->rel, prefix, length));
 }
 
@@ -428,7 +428,7 @@ like_access(Finder *finder, OpExpr *op)
 	}
 	if (p >= end)
 		return equal_access(finder, field, F_HASHTEXT,
-							hash_bytes((const unsigned char *) prefix, length));
+							ls_hash_text(prefix, length));
 	return prefix_access(finder, field, prefix, length);
 }
 
