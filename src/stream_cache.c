@@ -128,6 +128,25 @@ typedef struct KeptProgram
 	StreamProgram *program;
 } KeptProgram;
 
+/* The streams of a set, which rows ask for one by one. */
+typedef struct StreamEntry
+{
+	int32		stream_id;
+	char		status;
+	CachedStream *stream;
+} StreamEntry;
+
+#define SH_PREFIX		streams
+#define SH_ELEMENT_TYPE	StreamEntry
+#define SH_KEY_TYPE		int32
+#define SH_KEY			stream_id
+#define SH_HASH_KEY(tb, key)	murmurhash32(key)
+#define SH_EQUAL(tb, a, b)		((a) == (b))
+#define SH_SCOPE		static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
 /* A stream without keys. */
 struct UnkeyedStream
 {
@@ -512,15 +531,15 @@ keep_program(StreamProgram *program)
 static void
 forget_streams(StreamSet *set)
 {
-	HASH_SEQ_STATUS status;
-	CachedStream *stream;
+	streams_iterator iterator;
+	StreamEntry *entry;
 
 	if (set->streams == NULL)
 		return;
-	hash_seq_init(&status, set->streams);
-	while ((stream = hash_seq_search(&status)) != NULL)
-		if (stream->program)
-			release_program(stream->program);
+	streams_start_iterate(set->streams, &iterator);
+	while ((entry = streams_iterate(set->streams, &iterator)) != NULL)
+		if (entry->stream->program)
+			release_program(entry->stream->program);
 	set->streams = NULL;
 	MemoryContextReset(set->streams_context);
 }
@@ -828,7 +847,7 @@ ls_streams_trim(StreamSet *set)
 	ls_index_trim(set->index);
 	if (set->held > 0 ||
 		(programs_size <= (Size) ls_guc_cache_size * 1024 &&
-		 (set->streams == NULL || hash_get_num_entries(set->streams) <= MAX_STREAMS)))
+		 (set->streams == NULL || set->streams->members <= MAX_STREAMS)))
 		return;
 	forget_streams(set);
 	trim_programs();
@@ -853,7 +872,7 @@ ls_streams_stats(CacheStats *stats)
 	}
 	if (set == NULL)
 		return;
-	stats->parts[1].entries = set->streams ? hash_get_num_entries(set->streams) : 0;
+	stats->parts[1].entries = set->streams ? set->streams->members : 0;
 	stats->parts[1].bytes = MemoryContextMemAllocated(set->streams_context, true);
 	stats->parts[2].entries = ls_index_postings(set->index, &bytes);
 	stats->parts[2].bytes = bytes;
@@ -867,41 +886,32 @@ ls_streams_stats(CacheStats *stats)
  * -------------------------------------------------------------------------
  */
 
+/* Read a stream and remember it, or that there is none. */
+static CachedStream *
+read_stream(StreamSet *set, int32 stream_id)
+{
+	Snapshot	snapshot = set_snapshot(set);
+	MemoryContext oldcontext = MemoryContextSwitchTo(set->streams_context);
+	StreamRow  *row = ls_stream_read(stream_id, snapshot);
+	CachedStream *stream = palloc0(sizeof(CachedStream));
+	bool		found;
+
+	stream->stream_id = stream_id;
+	stream->row = row;
+	if (set->streams == NULL)
+		set->streams = streams_create(set->streams_context, 64, NULL);
+	streams_insert(set->streams, stream_id, &found)->stream = stream;
+	MemoryContextSwitchTo(oldcontext);
+	return stream;
+}
+
 CachedStream *
 ls_streams_get(StreamSet *set, int32 stream_id)
 {
-	CachedStream *stream = NULL;
-	StreamRow  *row;
-	MemoryContext oldcontext;
-	bool		found;
+	StreamEntry *entry = set->streams == NULL ? NULL :
+		streams_lookup(set->streams, stream_id);
+	CachedStream *stream = entry ? entry->stream : read_stream(set, stream_id);
 
-	if (set->streams)
-		stream = hash_search(set->streams, &stream_id, HASH_FIND, NULL);
-	if (stream == NULL)
-	{
-		Snapshot	snapshot = set_snapshot(set);
-
-		oldcontext = MemoryContextSwitchTo(set->streams_context);
-		row = ls_stream_read(stream_id, snapshot);
-		MemoryContextSwitchTo(oldcontext);
-		if (set->streams == NULL)
-		{
-			HASHCTL		ctl;
-
-			memset(&ctl, 0, sizeof(ctl));
-			ctl.keysize = sizeof(int32);
-			ctl.entrysize = sizeof(CachedStream);
-			ctl.hcxt = set->streams_context;
-			set->streams = hash_create("leadstream stream rows", 64, &ctl,
-									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-		}
-		stream = hash_search(set->streams, &stream_id, HASH_ENTER, &found);
-		stream->row = row;
-		stream->program = NULL;
-		stream->locked_for = 0;
-		stream->found_for = 0;
-		stream->gather = 0;
-	}
 	return stream->row && stream->row->is_enabled && stream->row->nteams > 0 ?
 		stream : NULL;
 }

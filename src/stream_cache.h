@@ -23,7 +23,7 @@ typedef struct StreamProgram StreamProgram;
 /* A stream that was asked for. */
 typedef struct CachedStream
 {
-	int32		stream_id;		/* hash key */
+	int32		stream_id;
 	StreamRow  *row;			/* NULL: there is none */
 	StreamProgram *program;		/* NULL until somebody needs it */
 	uint64		locked_for;		/* the settling that last locked its tables */
@@ -63,7 +63,7 @@ typedef struct StreamSet
 	struct UnkeyedStream *unkeyed;
 	bool		unkeyed_is_read;
 	MemoryContext streams_context;
-	HTAB	   *streams;		/* of CachedStream, by stream_id */
+	struct streams_hash *streams;	/* by stream_id; NULL: none yet */
 	HTAB	   *tables;			/* for capture.c: what it knows of tables */
 } StreamSet;
 
