@@ -187,6 +187,42 @@ set_namespace(CompileState *state, Relation activity)
 		list_make1(state->contact_item);
 }
 
+/* Does it take a few instructions, whatever the values are? */
+static bool
+is_quick(Node *node)
+{
+	ListCell   *lc;
+
+	if (!IsA(node, OpExpr))
+		return false;
+	foreach(lc, ((OpExpr *) node)->args)
+	{
+		Node	   *arg = lfirst(lc);
+
+		if (!(IsA(arg, Var) || IsA(arg, Const)) || !get_typbyval(exprType(arg)))
+			return false;
+	}
+	return true;
+}
+
+/* Put what is quick first where conditions are joined by "and". */
+static Node *
+quick_first(Node *expr)
+{
+	List	   *quick = NIL;
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	if (!is_andclause(expr))
+		return expr;
+	foreach(lc, ((BoolExpr *) expr)->args)
+		if (is_quick(lfirst(lc)))
+			quick = lappend(quick, lfirst(lc));
+		else
+			others = lappend(others, lfirst(lc));
+	return (Node *) make_andclause(list_concat(quick, others));
+}
+
 /* Parse and plan a piece of SQL. */
 static Expr *
 plan(CompileState *state, const char *sql, bool is_timeline, bool is_condition,
@@ -210,7 +246,7 @@ plan(CompileState *state, const char *sql, bool is_timeline, bool is_condition,
 		expr = coerce_to_boolean(state->pstate, expr, "RULE");
 	assign_expr_collations(state->pstate, expr);
 
-	expr = (Node *) expression_planner((Expr *) expr);
+	expr = quick_first((Node *) expression_planner((Expr *) expr));
 	convert_saop_to_hashed_saop(expr);
 	expr = assign_slots(expr, NULL);
 	(void) check_functions(expr, NULL);
