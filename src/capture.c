@@ -1006,35 +1006,49 @@ protocol_error(const char *message)
 			 errhint("Use leadstream.attach_contacts and leadstream.attach_activity to create these triggers.")));
 }
 
+/* The source that a trigger's arguments name. */
+static int32
+trigger_source(const Trigger *trigger)
+{
+	int32		source_id;
+
+	if (trigger->tgnargs == 1 && strcmp(trigger->tgargs[0], "contact") == 0)
+		return CONTACTS_SOURCE;
+	if (trigger->tgnargs != 2 || strcmp(trigger->tgargs[0], "activity") != 0)
+		protocol_error("capture must be fired with the arguments of an attached table");
+	source_id = strtol(trigger->tgargs[1], NULL, 10);
+	if (source_id <= CONTACTS_SOURCE)
+		protocol_error("capture must be fired with the arguments of an attached table");
+	return source_id;
+}
+
 /* Check how we are called; returns the source that the arguments name. */
 static int32
 check_trigger(FunctionCallInfo fcinfo)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Trigger    *trigger;
 	int32		source_id;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		protocol_error("function was not called by the trigger manager");
-	trigger = trigdata->tg_trigger;
-
 	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) &&
 		!TRIGGER_FIRED_AFTER(trigdata->tg_event))
 		protocol_error("capture must be fired AFTER ROW");
-	if (trigger->tgnargs == 1 && strcmp(trigger->tgargs[0], "contact") == 0)
+
+	/* a trigger has its own FmgrInfo: its arguments are read once a statement */
+	if (fcinfo->flinfo->fn_extra == NULL)
+		fcinfo->flinfo->fn_extra =
+			(void *) ((intptr_t) trigger_source(trigdata->tg_trigger) + 1);
+	source_id = (intptr_t) fcinfo->flinfo->fn_extra - 1;
+
+	if (source_id == CONTACTS_SOURCE)
 	{
 		if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
 			!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 			protocol_error("capture of contacts must be fired for INSERT or UPDATE");
-		return CONTACTS_SOURCE;
 	}
-	if (trigger->tgnargs != 2 || strcmp(trigger->tgargs[0], "activity") != 0)
-		protocol_error("capture must be fired with the arguments of an attached table");
-	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+	else if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 		protocol_error("capture of activities must be fired for INSERT");
-	source_id = strtol(trigger->tgargs[1], NULL, 10);
-	if (source_id <= CONTACTS_SOURCE)
-		protocol_error("capture must be fired with the arguments of an attached table");
 	return source_id;
 }
 

@@ -225,7 +225,7 @@ think_of_filter(RuleIndex *index)
  * Lookups.
  * ----------
  */
-static void
+static pg_noinline void
 add_hits(IndexHits *hits, const int32 *streams, int n)
 {
 	if (hits->n + n > hits->room)
@@ -240,7 +240,7 @@ add_hits(IndexHits *hits, const int32 *streams, int n)
 }
 
 /* Read a posting from the table and remember it. */
-static Posting *
+static pg_noinline Posting *
 read_posting(RuleIndex *index, uint64 digest)
 {
 	MemoryContext oldcontext;
@@ -269,7 +269,7 @@ read_posting(RuleIndex *index, uint64 digest)
 }
 
 /* Add what this session entered. */
-static bool
+static pg_noinline bool
 find_entered(RuleIndex *index, uint64 digest, IndexHits *hits)
 {
 	Entered    *entered = entered_lookup(index->entered, digest);
@@ -288,6 +288,10 @@ find_entered(RuleIndex *index, uint64 digest, IndexHits *hits)
 	return !all;
 }
 
+/*
+ * Nearly every digest of nearly every row leads nowhere: what is done otherwise
+ * is kept out of line.
+ */
 bool
 ls_index_find(RuleIndex *index, uint64 digest, IndexHits *hits)
 {
