@@ -19,6 +19,8 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
@@ -234,6 +236,30 @@ ls_catalog_activities(void)
 	return result;
 }
 
+/* Is it a btree index that begins with the column?  Asked without opening it. */
+static bool
+begins_with(Oid indexid, AttrNumber attno)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(indexid));
+	Form_pg_index index;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	index = (Form_pg_index) GETSTRUCT(tuple);
+	result = index->indkey.values[0] == attno && index->indisvalid;
+	ReleaseSysCache(tuple);
+	if (!result)
+		return false;
+
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(indexid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_class) GETSTRUCT(tuple))->relam == BTREE_AM_OID;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 Oid
 ls_catalog_index(Relation rel, AttrNumber attno)
 {
@@ -246,16 +272,11 @@ ls_catalog_index(Relation rel, AttrNumber attno)
 		return rel->rd_pkindex;
 	indexes = RelationGetIndexList(rel);
 	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-
-		if (index->rd_index->indkey.values[0] == attno && index->rd_index->indisvalid &&
-			index->rd_rel->relam == BTREE_AM_OID)
+		if (begins_with(lfirst_oid(lc), attno))
+		{
 			result = lfirst_oid(lc);
-		index_close(index, AccessShareLock);
-		if (OidIsValid(result))
 			break;
-	}
+		}
 	list_free(indexes);
 	return result;
 }

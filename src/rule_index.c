@@ -53,7 +53,7 @@
  * Reading all entries costs, for each, this part of a lookup in the table.
  * And below so many lookups it is not thought about.
  */
-#define SCAN_COST		0.05
+#define SCAN_COST		0.02
 #define MIN_MISSES		64
 
 /* Bits of the filter for each entry. */
