@@ -6,7 +6,8 @@
  * Read like a system catalog: by systable scans under a fresh catalog
  * snapshot, never through SPI, because what is read here outlives the query
  * that asked for it and must not be as old as a REPEATABLE READ snapshot.
- * The results live in the caller's memory context; nothing is cached here.
+ * The results live in the caller's memory context; nothing is cached here but
+ * the OIDs of leadstream's own tables.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,6 +26,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -33,12 +35,54 @@
 #include "catalog.h"
 #include "digest.h"
 
+/*
+ * The OIDs of leadstream's tables, which a row that makes a candidate asks for
+ * half a dozen times.  Forgotten when any table or schema gets another name.
+ */
+#define MAX_KNOWN_TABLES	16
+
+static struct
+{
+	const char *name;			/* a literal's */
+	Oid			relid;
+}			known_tables[MAX_KNOWN_TABLES];
+static int	nknown_tables = 0;
+static uint64 names_changed = 0;
+
+static void
+forget_known_tables(Datum arg, int cacheid, uint32 hashvalue)
+{
+	nknown_tables = 0;
+	names_changed++;
+}
+
 Oid
 ls_catalog_relid(const char *name)
 {
-	Oid			nspoid = get_namespace_oid("leadstream", true);
+	static bool is_registered = false;
+	uint64		seen;
+	Oid			nspoid;
+	Oid			relid;
 
-	return OidIsValid(nspoid) ? get_relname_relid(name, nspoid) : InvalidOid;
+	for (int i = 0; i < nknown_tables; i++)
+		if (strcmp(known_tables[i].name, name) == 0)
+			return known_tables[i].relid;
+
+	if (!is_registered)
+	{
+		CacheRegisterSyscacheCallback(RELNAMENSP, forget_known_tables, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACENAME, forget_known_tables, (Datum) 0);
+		is_registered = true;
+	}
+	seen = names_changed;
+	nspoid = get_namespace_oid("leadstream", true);
+	relid = OidIsValid(nspoid) ? get_relname_relid(name, nspoid) : InvalidOid;
+	if (OidIsValid(relid) && names_changed == seen && nknown_tables < MAX_KNOWN_TABLES)
+	{
+		known_tables[nknown_tables].name = name;
+		known_tables[nknown_tables++].relid = relid;
+	}
+	return relid;
 }
 
 /* Fetch a name column as a palloc'd string, NULL where it is null. */

@@ -298,28 +298,40 @@ is_on_record(const StreamRow *stream, KnownMatch *known, int nknown)
 	return true;
 }
 
+/* Leads and their matches, read under one snapshot. */
+typedef struct Records
+{
+	Snapshot	snapshot;		/* NULL: nothing is open yet */
+	KeyScan    *leads;
+	Oid			match_relid;
+	KeyScan    *matches;		/* NULL until there is a lead */
+} Records;
+
 /*
  * Drop those of a contact's candidates, from start to end, whose streams it
  * has the matches of.
  */
 static void
-drop_recorded_of_contact(Chunk *chunk, KeyScan *leads, KeyScan *matches,
-						 int start, int end)
+drop_recorded_of_contact(Chunk *chunk, Records *records, int start, int end)
 {
 	TupleTableSlot *slot;
 	KnownMatch *known = NULL;
 	int			nknown = 0;
 	int			room = 0;
 
-	ls_keyscan_start(leads, chunk->candidates[start].key, NULL);
-	while ((slot = ls_keyscan_next(leads, NULL, NULL)) != NULL)
+	ls_keyscan_start(records->leads, chunk->candidates[start].key, NULL);
+	while ((slot = ls_keyscan_next(records->leads, NULL, NULL)) != NULL)
 	{
 		bool		isnull;
 		Datum		lead_id = slot_getattr(slot, LEAD_ID, &isnull);
 		int32		team_id = DatumGetInt32(slot_getattr(slot, LEAD_TEAM, &isnull));
 
-		ls_keyscan_start(matches, lead_id, NULL);
-		while ((slot = ls_keyscan_next(matches, NULL, NULL)) != NULL)
+		if (records->matches == NULL)
+			records->matches = ls_keyscan_open(records->match_relid, LEAD_MATCH_LEAD,
+											   INT8OID, InvalidAttrNumber,
+											   records->snapshot);
+		ls_keyscan_start(records->matches, lead_id, NULL);
+		while ((slot = ls_keyscan_next(records->matches, NULL, NULL)) != NULL)
 		{
 			if (nknown == room)
 			{
@@ -350,13 +362,10 @@ drop_recorded(Chunk *chunk, bool is_found)
 {
 	ContactSource *contacts = chunk->settlement->set->contacts;
 	Oid			lead_relid = ls_catalog_relid("lead");
-	Oid			match_relid = ls_catalog_relid("lead_match");
-	Snapshot	snapshot = NULL;
-	KeyScan    *leads = NULL;
-	KeyScan    *matches = NULL;
+	Records		records = {.match_relid = ls_catalog_relid("lead_match")};
 	int			end;
 
-	if (!OidIsValid(lead_relid) || !OidIsValid(match_relid))
+	if (!OidIsValid(lead_relid) || !OidIsValid(records.match_relid))
 		return false;
 
 	for (int start = 0; start < chunk->count; start = end)
@@ -369,22 +378,21 @@ drop_recorded(Chunk *chunk, bool is_found)
 				chunk->verdicts[i] == VERDICT_OPEN;
 		if (!any)
 			continue;
-		if (snapshot == NULL)
+		if (records.snapshot == NULL)
 		{
 			CommandCounterIncrement();
-			snapshot = RegisterSnapshot(GetLatestSnapshot());
-			leads = ls_keyscan_open(lead_relid, LEAD_CONTACT, contacts->key_base,
-									InvalidAttrNumber, snapshot);
-			matches = ls_keyscan_open(match_relid, LEAD_MATCH_LEAD, INT8OID,
-									  InvalidAttrNumber, snapshot);
+			records.snapshot = RegisterSnapshot(GetLatestSnapshot());
+			records.leads = ls_keyscan_open(lead_relid, LEAD_CONTACT, contacts->key_base,
+											InvalidAttrNumber, records.snapshot);
 		}
-		drop_recorded_of_contact(chunk, leads, matches, start, end);
+		drop_recorded_of_contact(chunk, &records, start, end);
 	}
-	if (snapshot)
+	if (records.snapshot)
 	{
-		ls_keyscan_close(matches);
-		ls_keyscan_close(leads);
-		UnregisterSnapshot(snapshot);
+		if (records.matches)
+			ls_keyscan_close(records.matches);
+		ls_keyscan_close(records.leads);
+		UnregisterSnapshot(records.snapshot);
 	}
 	return true;
 }
