@@ -8,7 +8,8 @@
  * fires the pair of statement triggers, it gathers:
  *
  *	  BEFORE STATEMENT	opens a gather, which pins the streams
- *	  AFTER ROW			adds candidates, pairs of a contact and a stream
+ *	  AFTER ROW			adds candidates, pairs of a contact and a stream, or of a
+ *						contact and a group of streams that rows concern together
  *	  AFTER STATEMENT	settles them and closes the gather
  *
  * so that contacts are locked and leads written in one order, and each
@@ -396,22 +397,11 @@ row_command(Relation rel, HeapTuple tuple)
 }
 
 /*
- * Was the stream's last candidate about this contact?  Byte for byte: what is
- * missed here is found when candidates are sorted.
- */
-static inline bool
-is_repetition(Gathering *gather, CachedStream *stream, Datum key, bool byval, int16 len)
-{
-	return stream->gather == gather->serial &&
-		datumIsEqual(stream->last_key, key, byval, len);
-}
-
-/*
- * Add a candidate: a stream, or, with NULL, all those below a digest, which
- * are to be found when the contact has been locked.
+ * Add a candidate: a stream, a group of streams, or, with stream_id 0, all those
+ * below a digest, which are to be found when the contact has been locked.
  */
 static void
-add_candidate(Gathering *gather, RowFacts *row, CachedStream *stream,
+add_candidate(Gathering *gather, RowFacts *row, int32 stream_id,
 			  uint64 digest, bool byval, int16 len)
 {
 	Settlement *settlement = &gather->settlement;
@@ -447,17 +437,59 @@ add_candidate(Gathering *gather, RowFacts *row, CachedStream *stream,
 	}
 	candidate = &settlement->candidates[settlement->ncandidates++];
 	candidate->key = row->key;
-	candidate->stream_id = stream ? stream->stream_id : 0;
+	candidate->stream_id = stream_id;
 	candidate->digest = digest;
 	candidate->tid = row->tuple->t_self;
 	candidate->origin = row->origin;
 	candidate->is_several = row->is_elsewhere;
 	candidate->is_found = false;
-	if (stream)
+}
+
+/*
+ * Add a stream, unless its last candidate was about this contact.  Keys are
+ * compared byte for byte: what is missed here is found when candidates are
+ * sorted.
+ */
+static void
+add_stream(Gathering *gather, RowFacts *row, CachedStream *stream, bool byval, int16 len)
+{
+	if (stream->gather == gather->serial &&
+		datumIsEqual(stream->last_key, row->key, byval, len))
+		return;
+	add_candidate(gather, row, stream->stream_id, 0, byval, len);
+	stream->gather = gather->serial;
+	stream->last_key = row->key;
+}
+
+/* Add the streams of a row as a group; false if they are to be added one by one. */
+static bool
+add_group(Gathering *gather, RowFacts *row, const IndexHits *hits, bool byval, int16 len)
+{
+	Settlement *settlement = &gather->settlement;
+	StreamGroup *group;
+	int			number;
+
+	if (hits->n < 2)
+		return false;
+	if (gather->context == NULL)
+		start_keeping(gather);
+	if (settlement->groups == NULL)
 	{
-		stream->gather = gather->serial;
-		stream->last_key = row->key;
+		MemoryContext oldcontext = MemoryContextSwitchTo(gather->context);
+
+		settlement->groups = ls_groups_make();
+		MemoryContextSwitchTo(oldcontext);
 	}
+	number = ls_groups_find(settlement->groups, hits->streams, hits->n);
+	if (number < 0)
+		return false;
+	group = ls_groups_get(settlement->groups, number);
+	if (group->has_key && datumIsEqual(group->last_key, row->key, byval, len))
+		return true;
+	add_candidate(gather, row, GROUP_CANDIDATE(number), 0, byval, len);
+	group->has_key = true;
+	group->last_key = row->key;
+	return true;
 }
 
 
@@ -816,15 +848,16 @@ gather_activity(Gathering *gather, TriggerData *trigdata, int32 source_id)
 		row.what = kind->kind;
 		row.kind = kind;
 
-		for (int i = 0; i < found.hits.n; i++)
-		{
-			CachedStream *stream = ls_streams_get(set, found.hits.streams[i]);
+		if (!add_group(gather, &row, &found.hits, byval, len))
+			for (int i = 0; i < found.hits.n; i++)
+			{
+				CachedStream *stream = ls_streams_get(set, found.hits.streams[i]);
 
-			if (stream && !is_repetition(gather, stream, row.key, byval, len))
-				add_candidate(gather, &row, stream, 0, byval, len);
-		}
+				if (stream)
+					add_stream(gather, &row, stream, byval, len);
+			}
 		for (int i = 0; i < found.ndeeper; i++)
-			add_candidate(gather, &row, NULL, found.deeper[i], byval, len);
+			add_candidate(gather, &row, 0, found.deeper[i], byval, len);
 		note_time(gather, columns, slot);
 	}
 }
@@ -922,9 +955,8 @@ gather_changed(Gathering *gather, RowFacts *row, uint64 digest,
 	{
 		CachedStream *stream = ls_streams_get(set, found.hits.streams[i]);
 
-		if (stream && !is_repetition(gather, stream, row->key, byval, len) &&
-			ls_streams_program(set, stream) != NULL)
-			add_candidate(gather, row, stream, 0, byval, len);
+		if (stream && ls_streams_program(set, stream) != NULL)
+			add_stream(gather, row, stream, byval, len);
 	}
 }
 
@@ -983,7 +1015,7 @@ gather_contact(Gathering *gather, TriggerData *trigdata)
 		gather_changed(gather, &row, ls_digest(DIGEST_INSERT, 0), attached, byval, len);
 		/* what needs rows is found by those that are there already */
 		if (fired->has_rows)
-			add_candidate(gather, &row, NULL, ROWS_OF_CONTACT, byval, len);
+			add_candidate(gather, &row, 0, ROWS_OF_CONTACT, byval, len);
 	}
 	for (int c = 0; is_update && c < fired->ncolumns; c++)
 		if (fired->is_read[c] && is_changed(trigdata, fired->columns[c]))

@@ -165,6 +165,24 @@ cmp_candidate(const Candidate *l, const Candidate *r)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+/* Sort one contact's candidates and drop repetitions; returns how many are left. */
+static int64
+sort_contact(Candidate *first, int64 n)
+{
+	int64		last = 0;
+
+	sort_candidates(first, n);
+	for (int64 i = 1; i < n; i++)
+	{
+		if (first[i].stream_id != first[last].stream_id ||
+			first[i].digest != first[last].digest)
+			first[++last] = first[i];
+		else if (first[last].stream_id == 0)
+			first[last].is_several = true;
+	}
+	return last + 1;
+}
+
 void
 ls_settle_compact(Settlement *settlement)
 {
@@ -206,7 +224,6 @@ ls_settle_compact(Settlement *settlement)
 	{
 		Candidate  *first = &sorted[kept];
 		int64		n = 0;
-		int64		last = 0;
 
 		for (end = start;
 			 end < nruns && ls_contact_cmp(&order, runs[end].key, runs[start].key) == 0;
@@ -215,16 +232,7 @@ ls_settle_compact(Settlement *settlement)
 			memcpy(first + n, c + runs[end].start, sizeof(Candidate) * runs[end].count);
 			n += runs[end].count;
 		}
-		sort_candidates(first, n);
-		for (int64 i = 1; i < n; i++)
-		{
-			if (first[i].stream_id != first[last].stream_id ||
-				first[i].digest != first[last].digest)
-				first[++last] = first[i];
-			else if (first[last].stream_id == 0)
-				first[last].is_several = true;
-		}
-		kept += last + 1;
+		kept += sort_contact(first, n);
 	}
 	memcpy(c, sorted, sizeof(Candidate) * (Size) kept);
 	settlement->ncandidates = kept;
@@ -402,6 +410,63 @@ drop_recorded(Chunk *chunk, bool is_found)
  * Streams
  * -------------------------------------------------------------------------
  */
+
+/* How many candidates one stands for. */
+static int64
+weight(Settlement *settlement, const Candidate *candidate)
+{
+	return candidate->stream_id >= 0 ? 1 :
+		ls_groups_get(settlement->groups, CANDIDATE_GROUP(candidate->stream_id))->n;
+}
+
+/* Put the streams of groups in their places. */
+static void
+ungroup(Chunk *chunk)
+{
+	Settlement *settlement = chunk->settlement;
+	Candidate  *candidates;
+	int64		total = 0;
+	int			count = 0;
+	int			end;
+
+	if (settlement->groups == NULL)
+		return;
+	for (int i = 0; i < chunk->count; i++)
+		total += weight(settlement, &chunk->candidates[i]);
+	candidates = palloc_extended(sizeof(Candidate) * (Size) total, MCXT_ALLOC_HUGE);
+	for (int start = 0; start < chunk->count; start = end)
+	{
+		Candidate  *first = &candidates[count];
+		bool		is_sorted = true;
+		int			n = 0;
+
+		end = contact_end(chunk, start);
+		CHECK_FOR_INTERRUPTS();
+		for (int i = start; i < end; i++)
+		{
+			Candidate  *candidate = &chunk->candidates[i];
+			StreamGroup *group;
+
+			if (candidate->stream_id >= 0)
+			{
+				/* whoever comes after one of a group may be in it too */
+				is_sorted &= i == start || chunk->candidates[start].stream_id >= 0;
+				first[n++] = *candidate;
+				continue;
+			}
+			group = ls_groups_get(settlement->groups, CANDIDATE_GROUP(candidate->stream_id));
+			for (int k = 0; k < group->n; k++)
+			{
+				is_sorted &= n == 0 || first[n - 1].stream_id < group->streams[k];
+				first[n] = *candidate;
+				first[n++].stream_id = group->streams[k];
+			}
+		}
+		count += is_sorted ? n : sort_contact(first, n);
+	}
+	chunk->candidates = candidates;
+	chunk->count = count;
+}
 
 /* Point from candidates to their streams; those that are gone are dropped. */
 static void
@@ -1022,6 +1087,7 @@ settle_chunk(Chunk *chunk)
 	int			nmatches = 0;
 	DeliverCounts counts = {0, 0};
 
+	ungroup(chunk);
 	chunk->verdicts = palloc0(sizeof(Verdict) * chunk->count);
 	chunk->streams = palloc0(sizeof(CachedStream *) * chunk->count);
 	chunk->places = palloc(sizeof(RowPlace) * chunk->count);
@@ -1091,6 +1157,7 @@ ls_settle(Settlement *settlement)
 	while (start < settlement->ncandidates)
 	{
 		int64		end = start + 1;
+		int64		total = weight(settlement, &settlement->candidates[start]);
 		int			ncontacts = 1;
 		MemoryContext chunk_context = AllocSetContextCreate(context,
 															"leadstream chunk",
@@ -1101,8 +1168,9 @@ ls_settle(Settlement *settlement)
 		{
 			if (ls_contact_cmp(&order, settlement->candidates[end - 1].key,
 							   settlement->candidates[end].key) != 0 &&
-				(++ncontacts > SETTLE_CHUNK || end - start > SETTLE_CHUNK * 20))
+				(++ncontacts > SETTLE_CHUNK || total > SETTLE_CHUNK * 20))
 				break;
+			total += weight(settlement, &settlement->candidates[end]);
 			end++;
 		}
 		MemoryContextSwitchTo(chunk_context);

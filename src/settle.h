@@ -11,11 +11,13 @@
 #include "storage/itemptr.h"
 
 #include "stream_cache.h"
+#include "stream_group.h"
 
 /*
  * A stream that a new row may have made true of a contact; or, with stream_id
  * 0, all those below a digest that are the contact's, which are looked up when
- * it is locked.
+ * it is locked; or, with a negative one, all streams of a group, see
+ * CANDIDATE_GROUP.
  */
 typedef struct Candidate
 {
@@ -27,6 +29,10 @@ typedef struct Candidate
 	bool		is_several;		/* digest: of more rows than that one */
 	bool		is_found;		/* looked up by settle.c */
 } Candidate;
+
+/* The stream_id of a group, and back. */
+#define GROUP_CANDIDATE(number)		(-1 - (number))
+#define CANDIDATE_GROUP(stream_id)	(-1 - (stream_id))
 
 /* In place of a digest: what the contact's rows are entered under. */
 #define ROWS_OF_CONTACT		0
@@ -55,6 +61,7 @@ typedef struct Settlement
 	StreamSet  *set;			/* pinned by the caller */
 	int64		ncandidates;
 	Candidate  *candidates;
+	StreamGroups *groups;		/* NULL: no candidate is one */
 	int			norigins;
 	CandidateOrigin *origins;
 	int			nrekeyed;
