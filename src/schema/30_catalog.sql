@@ -143,6 +143,7 @@ end
 $$;
 comment on function leadstream._stamp_stream() is
 'trigger: marks a stream with the transaction that wrote it';
+revoke execute on function leadstream._stamp_stream() from public;
 
 create trigger stamp before insert or update on leadstream.stream
 	for each row execute function leadstream._stamp_stream();
