@@ -107,6 +107,10 @@ create index stream_team_team_id_idx on leadstream.stream_team (team_id);
 comment on table leadstream.stream_team is
 'the teams that a stream delivers to';
 
+comment on sequence leadstream.activity_source_source_id_seq is 'ids of kinds of activities';
+comment on sequence leadstream.team_team_id_seq is 'ids of teams';
+comment on sequence leadstream.stream_stream_id_seq is 'ids of streams';
+
 select pg_extension_config_dump('leadstream.contact_source', '');
 select pg_extension_config_dump('leadstream.activity_source', '');
 select pg_extension_config_dump('leadstream.activity_source_source_id_seq', '');

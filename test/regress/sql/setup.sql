@@ -317,18 +317,3 @@ select pg_temp.clean();
 drop schema shop cascade;
 drop owned by regress_leadstream_dba;
 drop role regress_leadstream_dba;
-
--- every function, table and view of the extension says what it is
-select 'function ' || oid::regprocedure as undocumented from pg_proc
-	where pronamespace = 'leadstream'::regnamespace and obj_description(oid, 'pg_proc') is null
-union all
-select 'relation ' || oid::regclass from pg_class
-	where relnamespace = 'leadstream'::regnamespace and relkind in ('r', 'v')
-	  and obj_description(oid, 'pg_class') is null
-order by 1;
--- and every function that is not C has a search_path that nobody can bend
-select oid::regprocedure as unlocked from pg_proc
-	where pronamespace = 'leadstream'::regnamespace
-	  and prolang in (select oid from pg_language where lanname in ('sql', 'plpgsql'))
-	  and not coalesce('search_path=pg_catalog, pg_temp' = any (proconfig), false)
-order by 1;

@@ -1,0 +1,174 @@
+--
+-- hygiene: what must hold of the objects of the extension, whatever they do
+--
+-- Every query lists what is wrong, so each but the first prints nothing.
+--
+\pset format unaligned
+\pset tuples_only on
+set client_min_messages = warning;
+
+create temporary view member as
+	select d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) as object
+	from pg_depend d join pg_extension e on e.oid = d.refobjid
+	where d.refclassid = 'pg_extension'::regclass and d.deptype = 'e' and e.extname = 'leadstream';
+select count(*) > 100 from member;
+
+-- every object says what it is
+select 'no comment: ' || m.object from member m
+where obj_description(m.objid, (select relname from pg_class where oid = m.classid)) is null
+order by 1;
+select 'no comment: ' || pg_describe_object('pg_trigger'::regclass, t.oid, 0) from pg_trigger t
+join pg_class c on c.oid = t.tgrelid
+where c.relnamespace = 'leadstream'::regnamespace and not t.tgisinternal
+  and obj_description(t.oid, 'pg_trigger') is null
+order by 1;
+-- and is in our schema
+select 'elsewhere: ' || m.object from member m join pg_proc p on p.oid = m.objid and m.classid = 'pg_proc'::regclass
+where p.pronamespace <> 'leadstream'::regnamespace
+union all
+select 'elsewhere: ' || m.object from member m join pg_class c on c.oid = m.objid and m.classid = 'pg_class'::regclass
+where c.relnamespace <> 'leadstream'::regnamespace
+order by 1;
+
+--
+-- Functions run with their caller's rights, or switch in C, where it counts;
+-- names in those that are not C mean the server's, whatever the caller's path.
+--
+select 'security definer: ' || p.oid::regprocedure from pg_proc p
+where p.pronamespace = 'leadstream'::regnamespace and p.prosecdef
+order by 1;
+select 'search_path is not pinned: ' || p.oid::regprocedure
+from pg_proc p join pg_language l on l.oid = p.prolang
+where p.pronamespace = 'leadstream'::regnamespace and l.lanname <> 'c'
+  and p.proconfig is distinct from array['search_path=pg_catalog, pg_temp']
+order by 1;
+-- a table of ours that is named without its schema
+select 'unqualified: ' || p.oid::regprocedure || ': ' || m[1]
+from pg_proc p
+cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|stream|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
+where p.pronamespace = 'leadstream'::regnamespace
+order by 1;
+
+--
+-- Who may call what.  A function that is new belongs in one of these lists.
+--
+create temporary table listed (kind text, name name);
+-- changes something, or shows what others may not see: granted by name
+insert into listed select 'acts', unnest('{
+	attach_contacts,attach_activity,detach,create_stream,alter_stream,drop_stream,enable,disable,clear,
+	fetch_history,create_team,drop_team,create_lead,move,index_streams,
+	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
+	_look_up,_history_sql,
+	capture,enter_stream,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
+-- a step of those, not in C: it can do only what its caller could do without it
+insert into listed select 'step', unnest('{
+	_create_lead_tables,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
+	_stream,_team_ids,_set_teams,_await_writers}'::name[]);
+-- reads tables or settings
+insert into listed select 'reads', unnest('{
+	check_rule,check_only,rule_problem,rule_sql,is_match,timeline,preview,verify,clock,current_account,session_cache,
+	_home,_actor,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
+	_check_relation,_check_column,_check_key,_check_contact_type,_check_kind,_check_time_column,_warn_activity,
+	_default_column,_default_key,_default_contact_column,_default_time_column,_raise_ambiguous,_raise_not_attached}'::name[]);
+-- depends on its arguments alone
+insert into listed select 'pure', unnest('{
+	rule_in,rule_out,rule_recv,rule_send,rule_eq,rule_ne,rule_lt,rule_le,rule_gt,rule_ge,rule_cmp,rule_hash,
+	rule_hash_extended,rule_kinds,
+	shift,as_instant,as_number,as_boolean,as_text,is_blank,json_element,json_has,times,always,
+	clock_timeline,period_timeline,row_span,first_instant,first_count,
+	count_pieces,distinct_pieces,sum_pieces,avg_pieces,min_pieces,max_pieces,first_pieces,last_pieces,
+	_unkeyed_digest,_path_digest,_label,_known,_not_null,_check_name,_raise_duplicate,_raise_enabled}'::name[]);
+
+create temporary view function as
+	select p.oid::regprocedure as function, p.proname, l.kind, g.lanname as language,
+		   p.provolatile as volatility, p.proparallel as parallel, p.prorettype::regtype as result,
+		   has_function_privilege('public', p.oid, 'execute') as is_public
+	from pg_proc p
+	join pg_language g on g.oid = p.prolang
+	left join listed l on l.name = p.proname
+	where p.pronamespace = 'leadstream'::regnamespace;
+select 'in no list, or in two: ' || function from function
+group by function having count(kind) <> 1 order by 1;
+select 'listed, and is not there: ' || name from listed
+where not exists (select from function f where f.proname = name) order by 1;
+
+select 'open to everybody: ' || function from function where kind = 'acts' and is_public order by 1;
+select 'open to nobody, and could be: ' || function from function where kind <> 'acts' and not is_public order by 1;
+select 'a step in C: ' || function from function where kind = 'step' and language = 'c' order by 1;
+select 'a trigger function that is not granted by name: ' || function from function
+where result = 'trigger'::regtype and kind is distinct from 'acts' order by 1;
+-- labels: what writes is volatile and never in a parallel plan; what is pure
+-- says so, and may be in one unless it raises errors for its living
+select 'label of what writes: ' || function from function
+where (kind = 'step' or kind = 'acts' and proname not in ('_look_up', '_history_sql'))
+  and (volatility, parallel) <> ('v', 'u') order by 1;
+select 'label of what reads: ' || function from function
+where kind = 'reads'
+  and (volatility = 'i' or volatility = 'v' and proname not in ('rule_problem', 'session_cache')) order by 1;
+-- what looks at the state of a session must stay with it
+select 'label of what reads in C: ' || function from function
+where kind = 'reads' and language = 'c' and parallel = 's' and proname not in ('clock', '_home') order by 1;
+select 'label of what is pure: ' || function from function
+where kind = 'pure' and (volatility <> 'i' or parallel <> 's' and proname not like '\_raise\_%') order by 1;
+
+--
+-- Tables and views are granted by name, too; the schema lets nobody add to it.
+--
+select 'open to everybody: ' || c.oid::regclass
+from pg_class c
+where c.relnamespace = 'leadstream'::regnamespace and c.relkind in ('r', 'v', 'S', 'p', 'm')
+  and exists (select from aclexplode(c.relacl) a where a.grantee = 0)
+order by 1;
+select 'schema: ' || privilege_type
+from pg_namespace n, aclexplode(n.nspacl) a
+where n.nspname = 'leadstream' and a.grantee = 0 and privilege_type <> 'USAGE';
+-- rows and sequences that a dump has to take along
+select 'not part of a dump: ' || c.oid::regclass
+from pg_class c join member m on m.objid = c.oid and m.classid = 'pg_class'::regclass, pg_extension e
+where c.relkind in ('r', 'S') and e.extname = 'leadstream' and c.oid <> all (e.extconfig)
+  -- derived from the others
+  and c.relname not in ('access_path', 'access_key')
+order by 1;
+-- no OID in a column but such as a dump and pg_upgrade know how to keep
+select 'type of column: ' || a.attrelid::regclass || '.' || a.attname
+from pg_attribute a join pg_class c on c.oid = a.attrelid
+where c.relnamespace = 'leadstream'::regnamespace and c.relkind = 'r' and a.attnum > 0
+  and a.atttypid in ('oid'::regtype, 'regproc'::regtype, 'regprocedure'::regtype, 'regoper'::regtype,
+					 'regoperator'::regtype, 'regconfig'::regtype, 'regdictionary'::regtype,
+					 'regnamespace'::regtype, 'regcollation'::regtype)
+order by 1;
+
+--
+-- Nulls: every function that everybody may call takes them everywhere, or
+-- says that it does not.
+--
+create function pg_temp.call_with_nulls(function regprocedure) returns text language plpgsql as $$
+declare
+	arguments text;
+begin
+	select string_agg('null::' || case t.oid
+						when 'anyarray'::regtype then 'text[]'
+						when '"any"'::regtype then 'bigint'
+						else t.oid::regtype::text end, ', ' order by u.i)
+	into arguments
+	from pg_proc p cross join unnest(p.proargtypes::oid[]) with ordinality u(type, i) join pg_type t on t.oid = u.type
+	where p.oid = function;
+	execute format('select * from leadstream.%I(%s)',
+				   (select proname from pg_proc where oid = function), arguments);
+	return null;
+exception
+	when null_value_not_allowed or invalid_parameter_value or object_not_in_prerequisite_state
+		or undefined_table or undefined_column or invalid_table_definition
+	then
+		return null;
+	when others then
+		return format('%s of nulls: %s %s', function, sqlstate, sqlerrm);
+end
+$$;
+select pg_temp.call_with_nulls(p.oid) as problem
+from pg_proc p
+where p.pronamespace = 'leadstream'::regnamespace
+  and has_function_privilege('public', p.oid, 'execute')
+  and 'internal'::regtype <> all (p.proargtypes::oid[]) and p.proname !~ '^_(create|adopt|drop|raise|set|warn)'
+  and pg_temp.call_with_nulls(p.oid) is not null
+order by 1;
