@@ -202,6 +202,16 @@ ls_bind_kind(BindContext *cxt, const char *kind)
 	{
 		ActivitySource *source = lfirst(lc);
 
+		if (strcmp(source->kind, kind) == 0 && source->missing &&
+			get_attnum(source->relid, source->missing) != InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of table \"%s\" has become one of type %s, which does not serve kind \"%s\"",
+							source->missing, get_rel_name(source->relid),
+							format_type_be(get_atttype(source->relid,
+													   get_attnum(source->relid, source->missing))),
+							kind),
+					 errhint("Give it its type back, or detach the table and attach it again.")));
 		if (strcmp(source->kind, kind) == 0 && source->missing)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),

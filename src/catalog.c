@@ -104,9 +104,61 @@ column_attno(Oid relid, const char *name)
 	return attno > 0 ? attno : InvalidAttrNumber;
 }
 
-/* Read the contacts; *broken: the column that is gone, if one is. */
+/* The table with its schema, for messages. */
+static char *
+table_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+/*
+ * Can values of one type be keys of another, both base types?  As
+ * attach_activity() asks, for a column may get another type later.
+ */
+static bool
+serves_as_key(Oid type, Oid key)
+{
+#define IS_INTEGER(t)	((t) == INT2OID || (t) == INT4OID || (t) == INT8OID)
+#define IS_TEXT(t)		((t) == TEXTOID || (t) == VARCHAROID)
+	return type == key || (IS_INTEGER(type) && IS_INTEGER(key)) ||
+		(IS_TEXT(type) && IS_TEXT(key));
+}
+
+/* Why contacts that are attached cannot serve. */
+typedef struct BrokenContacts
+{
+	Oid			relid;			/* InvalidOid: they can, or there are none */
+	char	   *message;
+	char	   *detail;
+	char	   *hint;
+} BrokenContacts;
+
+static void
+contacts_are_broken(BrokenContacts *broken, ContactSource *s, Oid attached_type)
+{
+	broken->relid = s->relid;
+	if (s->key_attno != InvalidAttrNumber &&
+		(s->account_name == NULL || s->account_attno != InvalidAttrNumber))
+	{
+		broken->message = psprintf("column \"%s\" of contacts table %s has become one of type %s",
+								   s->key_name, table_name(s->relid),
+								   format_type_be(s->key_type));
+		broken->detail = psprintf("It was of type %s when the table was attached, and leads are kept by it.",
+								  format_type_be(attached_type));
+		broken->hint = pstrdup("Give it its type back, or disable the streams, detach the table and attach it again.");
+		return;
+	}
+	broken->message = psprintf("column \"%s\" of contacts table %s is gone",
+							   s->key_attno == InvalidAttrNumber ? s->key_name :
+							   s->account_name, table_name(s->relid));
+	broken->detail = pstrdup("It was there when the table was attached; renamed perhaps.");
+	broken->hint = pstrdup("Give it its name back, or disable the streams, detach the table and attach it again.");
+}
+
+/* Read the contacts; NULL: there are none, or they are broken. */
 static ContactSource *
-read_contacts(Oid *contacts, char **broken)
+read_contacts(BrokenContacts *broken)
 {
 	Oid			relid = ls_catalog_relid("contact_source");
 	ContactSource *source = NULL;
@@ -123,8 +175,12 @@ read_contacts(Oid *contacts, char **broken)
 		TupleDesc	desc = RelationGetDescr(rel);
 		bool		isnull;
 		ContactSource *s = palloc0(sizeof(ContactSource));
+		Oid			attached_type;
 		int32		typmod;
 
+		memset(broken, 0, sizeof(BrokenContacts));
+		attached_type = DatumGetObjectId(heap_getattr(tuple, CONTACT_SOURCE_KEY_TYPE,
+													  desc, &isnull));
 		s->relid = DatumGetObjectId(heap_getattr(tuple, CONTACT_SOURCE_CONTACTS,
 												 desc, &isnull));
 		s->key_name = name_column(tuple, desc, CONTACT_SOURCE_KEY);
@@ -136,69 +192,57 @@ read_contacts(Oid *contacts, char **broken)
 		s->tz = pg_tzset(s->zone);
 		if (s->tz == NULL)
 			s->tz = pg_tzset("GMT");
-		if (s->key_attno != InvalidAttrNumber &&
-			(s->account_name == NULL || s->account_attno != InvalidAttrNumber))
+		if (s->key_attno != InvalidAttrNumber)
 		{
 			get_atttypetypmodcoll(s->relid, s->key_attno, &s->key_type,
 								  &typmod, &s->key_collation);
 			s->key_base = getBaseType(s->key_type);
+		}
+		/* a type that was dropped has taken the column along */
+		if (s->key_attno != InvalidAttrNumber &&
+			(s->account_name == NULL || s->account_attno != InvalidAttrNumber) &&
+			SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(attached_type)) &&
+			serves_as_key(s->key_base, getBaseType(attached_type)))
 			source = s;
-		}
 		else if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(s->relid)))
-		{
-			*contacts = s->relid;
-			*broken = s->key_attno == InvalidAttrNumber ? s->key_name :
-				s->account_name;
-		}
+			contacts_are_broken(broken, s, attached_type);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return source;
 }
 
-/* The table with its schema, for messages. */
-static char *
-table_name(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
-}
-
 ContactSource *
 ls_catalog_contacts(void)
 {
 	static Oid	warned = InvalidOid;
-	Oid			relid;
-	char	   *broken = NULL;
-	ContactSource *contacts = read_contacts(&relid, &broken);
+	BrokenContacts broken = {0};
+	ContactSource *contacts = read_contacts(&broken);
 
 	/* nobody asks for them in vain: say once why nothing happens */
-	if (broken && warned != relid)
+	if (OidIsValid(broken.relid) && warned != broken.relid)
 		ereport(WARNING,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("no leads are made: column \"%s\" of contacts table %s is gone",
-						broken, table_name(relid)),
-				 errhint("Give it its name back, or disable the streams, detach the table and attach it again.")));
-	warned = broken ? relid : InvalidOid;
+				 errmsg("no leads are made: %s", broken.message),
+				 errhint("%s", broken.hint)));
+	warned = broken.relid;
 	return contacts;
 }
 
 ContactSource *
 ls_catalog_need_contacts(void)
 {
-	Oid			relid;
-	char	   *broken = NULL;
-	ContactSource *contacts = read_contacts(&relid, &broken);
+	BrokenContacts broken = {0};
+	ContactSource *contacts = read_contacts(&broken);
 
 	if (contacts)
 		return contacts;
-	if (broken)
+	if (OidIsValid(broken.relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column \"%s\" of contacts table %s is gone", broken,
-						table_name(relid)),
-				 errdetail("It was there when the table was attached; renamed perhaps."),
-				 errhint("Give it its name back, or disable the streams, detach the table and attach it again.")));
+				 errmsg("%s", broken.message),
+				 errdetail("%s", broken.detail),
+				 errhint("%s", broken.hint)));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("no contacts table is attached"),
@@ -229,6 +273,8 @@ List *
 ls_catalog_activities(void)
 {
 	Oid			relid = ls_catalog_relid("activity_source");
+	BrokenContacts broken = {0};
+	ContactSource *contacts = read_contacts(&broken);
 	List	   *result = NIL;
 	Relation	rel;
 	SysScanDesc scan;
@@ -263,16 +309,18 @@ ls_catalog_activities(void)
 			s->only = (Rule *) PG_DETOAST_DATUM_COPY(value);
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(s->relid)))
 			continue;
-		if (s->contact_attno == InvalidAttrNumber)
-			s->missing = s->contact_name;
-		else if (s->time_name != NULL && s->time_attno == InvalidAttrNumber)
-			s->missing = s->time_name;
-		else if (s->account_name != NULL && s->account_attno == InvalidAttrNumber)
-			s->missing = s->account_name;
 		s->contact_type = s->contact_attno == InvalidAttrNumber ? InvalidOid :
 			getBaseType(get_atttype(s->relid, s->contact_attno));
 		s->time_type = s->time_attno == InvalidAttrNumber ? InvalidOid :
 			getBaseType(get_atttype(s->relid, s->time_attno));
+		if (s->contact_attno == InvalidAttrNumber ||
+			(contacts && !serves_as_key(s->contact_type, contacts->key_base)))
+			s->missing = s->contact_name;
+		else if (s->time_name != NULL && s->time_type != TIMESTAMPTZOID &&
+				 s->time_type != TIMESTAMPOID && s->time_type != DATEOID)
+			s->missing = s->time_name;
+		else if (s->account_name != NULL && s->account_attno == InvalidAttrNumber)
+			s->missing = s->account_name;
 		result = lappend(result, s);
 	}
 	systable_endscan(scan);

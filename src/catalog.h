@@ -81,13 +81,14 @@ typedef struct ActivitySource
 	char	   *account_name;
 	uint64		digest;			/* where streams stand that its rows concern */
 	Rule	   *only;			/* NULL: all rows of the table */
-	char	   *missing;		/* a column that is gone; rules do not bind */
+	char	   *missing;		/* a column that is gone, or is of a type that
+								 * does not serve; rules do not bind */
 } ActivitySource;
 
 /*
  * Read the attached contacts table / the kinds into the current memory
  * context, under a fresh catalog snapshot.  Contacts whose table is gone: NULL;
- * whose columns are: NULL, with a warning once.  Activities whose table is gone
+ * whose key is, or no longer serves: NULL, with a warning once.  Activities whose table is gone
  * are left out.  No errors otherwise.
  */
 extern ContactSource *ls_catalog_contacts(void);

@@ -18,25 +18,49 @@ $$;
 comment on function leadstream._lead_counts() is
 'how many leads each stream has; nothing where the caller may not read the matches';
 
+-- Rows come to the streams by triggers, which somebody may have dropped, or
+-- disabled for a load.
 create view leadstream.streams as
+with silent as materialized (
+	select r.kind, case when count(g.oid) = 0 then format('table %I.%I has no trigger leadstream_capture', n.nspname, c.relname)
+						else format('trigger leadstream_capture of table %I.%I is disabled', n.nspname, c.relname) end as problem
+	from (
+		select null as kind, q.contacts as relation from leadstream.contact_source q
+		union all
+		select a.kind, a.activity from leadstream.activity_source a
+	) as r
+	join pg_class c on c.oid = r.relation
+	join pg_namespace n on n.oid = c.relnamespace
+	left join pg_trigger g on g.tgrelid = r.relation
+		and g.tgfoid = 'leadstream.capture()'::regprocedure and g.tgtype & 1 = 1
+	group by r.kind, n.nspname, c.relname
+	having coalesce(bool_and(g.tgenabled = 'D'), true)
+)
 select s.stream_id, s.stream, s.description, s.rule::text as rule, s.is_enabled,
 	   coalesce((select string_agg(t.team, ', ' order by t.team)
 				 from leadstream.stream_team st
 				 join leadstream.team t on t.team_id = st.team_id
 				 where st.stream_id = s.stream_id), '') as teams,
-	   leadstream.rule_problem(s.rule, s.account) as problem,
+	   coalesce(leadstream.rule_problem(s.rule, s.account),
+				t.problem) as problem,
 	   case when has_table_privilege(to_regclass('leadstream.lead_match'), 'SELECT') is not false
 			then coalesce(c.leads, 0) end as lead_count,
 	   s.rule_version, s.owner::text as owner, s.created_at, s.account
 from leadstream.stream s
-left join leadstream._lead_counts() c on c.stream_id = s.stream_id;
+left join leadstream._lead_counts() c on c.stream_id = s.stream_id
+left join lateral (
+	select n.problem from silent n
+	where n.kind is null or n.kind = any (leadstream.rule_kinds(s.rule))
+	order by n.kind nulls first
+	limit 1
+) as t on true;
 comment on view leadstream.streams is
 'the lead streams; problem: why an enabled stream makes no leads or a disabled one cannot be enabled, null where all is well; '
 'lead_count is null for a role that may not read leadstream.lead_match';
 
 comment on column leadstream.streams.is_enabled is 'do new matches make leads?';
 comment on column leadstream.streams.teams is 'names of the teams it delivers to, separated by commas';
-comment on column leadstream.streams.problem is 'why its rule does not bind to the tables as they are now; null: it does';
+comment on column leadstream.streams.problem is 'why its rule does not bind to the tables as they are now, or which of them does not tell of its rows; null: all is well';
 comment on column leadstream.streams.lead_count is 'leads that it matched, on all boards';
 comment on column leadstream.streams.rule_version is 'raised with each change of the rule';
 comment on column leadstream.streams.owner is 'role that may change it';

@@ -112,7 +112,8 @@ insert into actions (what, query) values
 	('delete a lead', $$ delete from leadstream.lead $$),
 	('forge a lead', $$ insert into leadstream.lead (contact_id, team_id, stage, created_at, stage_changed_at)
 		values (4, (select min(team_id) from leadstream.team), 'MQL', now(), now()) $$),
-	('forge a match', $$ insert into leadstream.lead_match values (1, 1, 1, now(), now(), 'live') $$),
+	('forge a match', $$ insert into leadstream.lead_match
+		select min(l.lead_id), min(s.stream_id), 1, now(), now(), 'live' from leadstream.leads l, leadstream.streams s where s.stream = 'Visitors' $$),
 	('change stages', $$ delete from leadstream.stage $$),
 	('forge keys', $$ insert into leadstream.access_key values (1, 1) $$),
 	('parse, print, compare a rule', $$ select 'a = 1'::leadstream.rule operator(leadstream.=) 'b = 1'::leadstream.rule,
