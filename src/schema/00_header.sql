@@ -20,8 +20,11 @@ begin
 			using errcode = 'insufficient_privilege',
 				  hint = 'Drop it, or give it to a superuser and look at what is in it.';
 	end if;
-	if exists (select from pg_class c where c.relnamespace = 'leadstream'::regnamespace)
-	   or exists (select from pg_proc p where p.pronamespace = 'leadstream'::regnamespace)
+	-- All that is in a schema depends on it, and so does the extension by now.
+	if exists (select from pg_depend d
+			   where d.refclassid = 'pg_namespace'::regclass
+				 and d.refobjid = 'leadstream'::regnamespace
+				 and d.classid <> 'pg_extension'::regclass)
 	then
 		raise exception 'schema "leadstream" is not empty'
 			using errcode = 'object_not_in_prerequisite_state',
