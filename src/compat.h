@@ -84,6 +84,14 @@
 #define LS_ATTRIBUTE_IS_VIRTUAL(att)	false
 #endif
 
+/* Such a column has to be replaced by what it means (rewrite/rewriteHandler.h). */
+#if PG_VERSION_NUM >= 180000
+#define ls_expand_virtual(node, rel, rtindex) \
+	expand_generated_columns_in_expr(node, rel, rtindex)
+#else
+#define ls_expand_virtual(node, rel, rtindex)	(node)
+#endif
+
 /* 16 gave make_range() an error context; ours never fails. */
 #if PG_VERSION_NUM >= 160000
 #define ls_make_range(typcache, lower, upper, empty) \

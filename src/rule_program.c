@@ -36,6 +36,7 @@
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -245,6 +246,9 @@ plan(CompileState *state, const char *sql, bool is_timeline, bool is_condition,
 	if (is_condition)
 		expr = coerce_to_boolean(state->pstate, expr, "RULE");
 	assign_expr_collations(state->pstate, expr);
+	expr = ls_expand_virtual(expr, state->contacts, state->contact_item->p_rtindex);
+	if (activity)
+		expr = ls_expand_virtual(expr, activity, state->activity_item->p_rtindex);
 
 	expr = quick_first((Node *) expression_planner((Expr *) expr));
 	convert_saop_to_hashed_saop(expr);

@@ -129,6 +129,25 @@ $$;
 comment on function leadstream._check_column(regclass, text, name) is
 'error 42703 if a column that was named does not exist';
 
+create function leadstream._check_stored(relation regclass, column_name name) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if exists (
+		select from pg_attribute a
+		where a.attrelid = relation and a.attname = column_name and a.attgenerated = 'v')
+	then
+		raise exception 'column "%" of table % is a virtual generated column', column_name, relation
+			using errcode = 'feature_not_supported',
+				  detail = 'Its values are not in the rows that triggers see.',
+				  hint = 'Make it a stored one, or name another column.';
+	end if;
+end
+$$;
+comment on function leadstream._check_stored(regclass, name) is
+'error 0A000 if a column is generated when it is read';
+
 -- Raised in several places in the same words.
 create function leadstream._raise_ambiguous(relation regclass, param text, candidates name[])
 returns void
@@ -252,6 +271,7 @@ begin
 		select a.attname, a.attnum, leadstream._base_type(a.atttypid) as base
 		from pg_attribute a
 		where a.attrelid = activity and a.attnum > 0 and not a.attisdropped
+		  and a.attgenerated <> 'v'
 	) as t
 	where t.base in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype);
 	if 'occurred_at' = any (stamps || dates) then
@@ -531,6 +551,7 @@ begin
 	loop
 		perform leadstream._check_column(contacts, param.label, param.value);
 	end loop;
+	perform leadstream._check_stored(contacts, account);
 	key := coalesce(key, leadstream._default_key(contacts));
 	perform leadstream._check_key(contacts, key);
 	email := coalesce(email, leadstream._default_column(
@@ -698,6 +719,8 @@ begin
 	perform leadstream._check_column(activity, 'occurred_at', occurred_at);
 	perform leadstream._check_column(activity, 'account', account);
 	contact_key := coalesce(contact_key, leadstream._default_contact_column(activity));
+	perform leadstream._check_stored(activity, u.c)
+	from unnest(array[contact_key, occurred_at, account]) as u(c);
 	perform leadstream._check_contact_type(activity, contact_key);
 	kind := coalesce(kind, (select c.relname from pg_class c where c.oid = activity));
 	perform leadstream._check_kind(kind);

@@ -16,6 +16,9 @@ select count(*) > 100 from member;
 -- every object says what it is
 select 'no comment: ' || m.object from member m
 where obj_description(m.objid, (select relname from pg_class where oid = m.classid)) is null
+  -- types that come with a table or another type, members from 17 on
+  and not exists (select from pg_type t where m.classid = 'pg_type'::regclass and t.oid = m.objid
+				  and (t.typrelid <> 0 or t.typcategory = 'A'))
 order by 1;
 select 'no comment: ' || pg_describe_object('pg_trigger'::regclass, t.oid, 0) from pg_trigger t
 join pg_class c on c.oid = t.tgrelid
@@ -68,7 +71,7 @@ insert into listed select 'step', unnest('{
 insert into listed select 'reads', unnest('{
 	check_rule,check_only,rule_problem,rule_sql,is_match,timeline,preview,verify,clock,current_account,session_cache,
 	_home,_actor,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
-	_check_relation,_check_column,_check_key,_check_contact_type,_check_kind,_check_time_column,_warn_activity,
+	_check_relation,_check_column,_check_stored,_check_key,_check_contact_type,_check_kind,_check_time_column,_warn_activity,
 	_default_column,_default_key,_default_contact_column,_default_time_column,_raise_ambiguous,_raise_not_attached}'::name[]);
 -- depends on its arguments alone
 insert into listed select 'pure', unnest('{

@@ -273,7 +273,7 @@ begin
 	execute format('create server loopback foreign data wrapper postgres_fdw options (host %L, port %L, dbname %L)',
 				   split_part(current_setting('unix_socket_directories'), ',', 1),
 				   current_setting('port'), current_database());
-	create user mapping for current_user server loopback;
+	execute format('create user mapping for current_user server loopback options (user %L)', current_user);
 end
 $$;
 create foreign table visit_far (contact_id bigint, url text) server loopback options (schema_name 'ways', table_name 'visit');
@@ -461,6 +461,55 @@ alter table visit drop column doubled, drop column stamp;
 alter table visit alter note set storage external;
 insert into visit (contact_id, note) select i, repeat(md5(i::text), 32768) || case i when 194 then ' the end' else '' end
 	from generate_series(194, 195) i;
+select leads();
+
+-- where there are such, columns that are generated when they are read
+select current_setting('server_version_num')::integer >= 180000 as has_virtual \gset
+\if :has_virtual
+\set stored_or_not virtual
+\else
+\set stored_or_not stored
+\endif
+alter table contact add loud text generated always as (upper(name)) :stored_or_not;
+create table talk (
+	contact_id bigint references contact, text text, data jsonb,
+	topic text generated always as (lower(text)) :stored_or_not,
+	tag jsonb generated always as (data -> 'tag') :stored_or_not,
+	other_id bigint generated always as (contact_id + 1) :stored_or_not,
+	day timestamp generated always as (timestamp '2026-01-01') :stored_or_not);
+create index on talk (contact_id);
+create function pg_temp.refused(query text) returns text language plpgsql as $$
+begin
+	execute query;
+	return 'ok';
+exception when feature_not_supported then
+	return 'refused';
+end
+$$;
+-- what is not stored cannot tell whose a row is, nor when it was
+select case when :'has_virtual' then pg_temp.refused(format('select leadstream.attach_activity(''talk'', %s)', a)) else 'refused' end
+from unnest('{contact_key => ''other_id'',occurred_at => ''day''}'::text[]) a;
+select leadstream.attach_activity('talk', timeless => true, only_rule => $$ topic <> 'noise' $$);
+select leadstream.create_stream(name, rule::leadstream.rule, '{Sales}') is not null
+from (values
+	('talk 1', $$ exists(talk where topic = 'price') $$),
+	('talk 2', $$ count(talk where topic like 'p%' and tag.kind = 'big') >= 2 $$),
+	('talk 3', $$ loud = 'BO' $$),
+	('talk 4', $$ loud starts with 'BO' and exists(talk) $$),
+	('talk 5', $$ last(talk.topic) = 'price' $$)) as v(name, rule);
+select leadstream.enable(stream) from leadstream.stream where stream like 'talk%';
+insert into talk (contact_id, text, data) values
+	(196, 'Price', '{"tag": {"kind": "big"}}'), (196, 'PRICE', '{"tag": {"kind": "big"}}'), (197, 'Noise', null), (198, 'Place', null);
+update contact set name = 'bo' where id in (197, 198, 199);
+insert into contact (id, name) values (1197, 'Bo'), (1198, 'Bob');
+insert into talk (contact_id, text) values (199, 'x'), (1198, 'noise');
+select stream, string_agg(contact_id::text, ' ' order by contact_id) from leadstream.matches where stream like 'talk%' group by 1 order by 1;
+select stream, leadstream.fetch_history(stream) from leadstream.stream where stream like 'talk%' order by stream;
+select stream, v.* from leadstream.stream, leadstream.verify(stream) v where stream like 'talk%';
+select leadstream.disable(stream), leadstream.clear(stream), leadstream.drop_stream(stream) from leadstream.stream where stream like 'talk%';
+select leadstream.detach('talk');
+drop table talk;
+alter table contact drop column loud;
 select leads();
 
 \echo -- procedural: blocks, functions, prepared, cursors, errors caught
