@@ -88,8 +88,8 @@ typedef struct ActivitySource
 /*
  * Read the attached contacts table / the kinds into the current memory
  * context, under a fresh catalog snapshot.  Contacts whose table is gone: NULL;
- * whose key is, or no longer serves: NULL, with a warning once.  Activities whose table is gone
- * are left out.  No errors otherwise.
+ * whose columns are, or whose key no longer serves: NULL, with a warning once.
+ * Activities whose table is gone are left out.  No errors otherwise.
  */
 extern ContactSource *ls_catalog_contacts(void);
 extern List *ls_catalog_activities(void);	/* of ActivitySource * */
