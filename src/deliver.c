@@ -5,13 +5,20 @@
  *
  * A lead is a contact on the board of one team, however many streams matched;
  * a match is kept per lead and stream.  So matches are spread over the teams
- * of their streams, the missing leads are made, noted in lead_event, and then
- * the matches are written for all of them.
+ * of their streams, the leads that are there are looked up, the missing ones
+ * are made, noted in lead_event, and then the matches are written for all of
+ * them.  What is looked up or made once is kept beside its pair of a contact
+ * and a team, and the matches are given the leads' ids.
  *
  * The caller has locked the contacts: no other leadstream writer can be at
  * the same leads, and with everything committed in sight the ON CONFLICT
  * clauses only meet what people insert by hand.  Leads are written in the
  * order of (contact, team), which is everybody's order.
+ *
+ * The lead tables are their owner's, who may give them triggers and rules that
+ * refuse what is written, change it, or write more.  So where a lead table has
+ * any, or has taken fewer rows than it was given, the leads are looked up again
+ * before their matches are written.
  *
  * The streams and teams of the matches, and the leads that are there already,
  * are locked as a foreign key locks what it points at, FOR KEY SHARE, but
@@ -42,26 +49,48 @@
 /* Contacts, or rows, that go into one statement. */
 #define DELIVER_CHUNK	5000
 
+/* Fewer matches are not worth the question whether any can be there. */
+#define MIN_FIRST_MATCHES	100
+
 /* Attribute numbers of what is locked. */
+#define LEAD_ID			1
 #define LEAD_CONTACT	2
+#define LEAD_TEAM		3
 #define TEAM_ID			1
+
+/* What holds for all matches of a delivery. */
+typedef struct Delivery
+{
+	ContactSource *contacts;
+	ContactOrder order;
+	TimestampTz created_at;
+	const char *origin;
+	bool		skip_deleted;
+	Datum		actor;
+	Bitmapset  *streams;		/* that exist, and are locked */
+	Bitmapset  *teams;
+	bool		is_plain;		/* leads and events: see ls_owner_is_plain */
+} Delivery;
 
 /* One match for one team. */
 typedef struct TeamMatch
 {
 	DeliverMatch *match;
 	int32		team_id;
+	int			pair;			/* its place in Pairs */
 } TeamMatch;
 
-/* Columns of arrays for unnest(). */
-typedef struct PairColumns
+/* Pairs of a contact and a team, in that order; the columns for unnest(). */
+typedef struct Pairs
 {
 	int			count;
 	Datum	   *keys;
 	Datum	   *teams;
-	Datum	   *stages;
+	Datum	   *stages;			/* in which a lead begins */
 	Datum	   *notes;
-} PairColumns;
+	Datum	   *leads;			/* where it has one */
+	bool	   *has_lead;
+} Pairs;
 
 static int
 cmp_team_match(const void *a, const void *b)
@@ -93,22 +122,6 @@ hold_ids(const char *table, AttrNumber attno, Bitmapset *ids)
 	return held;
 }
 
-/* Lock the leads that the contacts of matches have already. */
-static void
-hold_leads(ContactSource *contacts, ContactOrder *order, DeliverMatch *matches,
-		   int nmatches)
-{
-	RowLocker  *locker = ls_row_lock_begin(ls_catalog_relid("lead"),
-										   LEAD_CONTACT, contacts->key_base,
-										   LockTupleKeyShare);
-
-	for (int i = 0; i < nmatches; i++)
-		if (i == 0 ||
-			ls_contact_cmp(order, matches[i - 1].key, matches[i].key) != 0)
-			(void) ls_row_lock(locker, matches[i].key);
-	ls_row_lock_end(locker);
-}
-
 /*
  * Leave out contacts that the transaction cannot see, in REPEATABLE READ and
  * above: the foreign key of the lead tables to the contacts looks with its
@@ -117,9 +130,9 @@ hold_leads(ContactSource *contacts, ContactOrder *order, DeliverMatch *matches,
  * past is told.
  */
 static int
-drop_invisible(ContactSource *contacts, ContactOrder *order,
-			   DeliverMatch *matches, int nmatches, bool is_error)
+drop_invisible(Delivery *delivery, DeliverMatch *matches, int nmatches)
 {
+	ContactSource *contacts = delivery->contacts;
 	Snapshot	snapshot;
 	KeyScan    *scan;
 	int			kept = 0;
@@ -133,7 +146,7 @@ drop_invisible(ContactSource *contacts, ContactOrder *order,
 						   contacts->key_base, InvalidAttrNumber, snapshot);
 	for (int i = 0; i < nmatches; i++)
 	{
-		if (i == 0 || ls_contact_cmp(order, last, matches[i].key) != 0)
+		if (i == 0 || ls_contact_cmp(&delivery->order, last, matches[i].key) != 0)
 		{
 			last = matches[i].key;
 			ls_keyscan_start(scan, last, NULL);
@@ -141,7 +154,7 @@ drop_invisible(ContactSource *contacts, ContactOrder *order,
 		}
 		if (is_visible)
 			matches[kept++] = matches[i];
-		else if (is_error)
+		else if (delivery->skip_deleted)
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 					 errmsg("could not make leads of contacts that are newer than the transaction"),
@@ -152,34 +165,33 @@ drop_invisible(ContactSource *contacts, ContactOrder *order,
 	return kept;
 }
 
-/* Lock what matches point at; *streams and *teams are those that exist. */
+/* Lock what matches point at. */
 static void
-hold_targets(DeliverMatch *matches, int nmatches, Bitmapset **streams,
-			 Bitmapset **teams)
+hold_targets(Delivery *delivery, DeliverMatch *matches, int nmatches)
 {
-	*streams = NULL;
-	*teams = NULL;
+	Bitmapset  *streams = NULL;
+	Bitmapset  *teams = NULL;
+
 	for (int i = 0; i < nmatches; i++)
 	{
 		const StreamRow *stream = matches[i].stream;
 
-		if (bms_is_member(stream->stream_id, *streams))
+		if (bms_is_member(stream->stream_id, streams))
 			continue;
-		*streams = bms_add_member(*streams, stream->stream_id);
+		streams = bms_add_member(streams, stream->stream_id);
 		for (int t = 0; t < stream->nteams; t++)
-			*teams = bms_add_member(*teams, stream->team_ids[t]);
+			teams = bms_add_member(teams, stream->team_ids[t]);
 	}
-	*streams = hold_ids("stream", STREAM_ID, *streams);
-	*teams = hold_ids("team", TEAM_ID, *teams);
+	delivery->streams = hold_ids("stream", STREAM_ID, streams);
+	delivery->teams = hold_ids("team", TEAM_ID, teams);
 }
 
 /*
- * Spread matches over teams, in the order of (contact, team, stream).
- * Returns the number of rows.
+ * Spread matches over teams, in the order of (contact, team).  Returns the
+ * number of rows.
  */
 static int
-spread(ContactOrder *order, DeliverMatch *matches, int nmatches,
-	   const Bitmapset *streams, const Bitmapset *teams, TeamMatch **result)
+spread(Delivery *delivery, DeliverMatch *matches, int nmatches, TeamMatch **result)
 {
 	TeamMatch  *rows;
 	int			nrows = 0;
@@ -192,19 +204,20 @@ spread(ContactOrder *order, DeliverMatch *matches, int nmatches,
 	nrows = 0;
 	for (int i = 0; i < nmatches; i++)
 	{
-		bool		exists = bms_is_member(matches[i].stream->stream_id, streams);
+		bool		exists = bms_is_member(matches[i].stream->stream_id, delivery->streams);
 
 		for (int t = 0; exists && t < matches[i].stream->nteams; t++)
 		{
-			if (!bms_is_member(matches[i].stream->team_ids[t], teams))
+			if (!bms_is_member(matches[i].stream->team_ids[t], delivery->teams))
 				continue;
 			rows[nrows].match = &matches[i];
 			rows[nrows++].team_id = matches[i].stream->team_ids[t];
 		}
 		if (i + 1 == nmatches ||
-			ls_contact_cmp(order, matches[i].key, matches[i + 1].key) != 0)
+			ls_contact_cmp(&delivery->order, matches[i].key, matches[i + 1].key) != 0)
 		{
-			qsort(rows + start, nrows - start, sizeof(TeamMatch), cmp_team_match);
+			if (nrows - start > 1)
+				qsort(rows + start, nrows - start, sizeof(TeamMatch), cmp_team_match);
 			start = nrows;
 		}
 	}
@@ -216,8 +229,7 @@ spread(ContactOrder *order, DeliverMatch *matches, int nmatches,
  * begins in and its note.
  */
 static void
-fold_pairs(ContactOrder *order, TeamMatch *rows, int nrows, const char *origin,
-		   PairColumns *pairs)
+fold_pairs(Delivery *delivery, TeamMatch *rows, int nrows, Pairs *pairs)
 {
 	StringInfoData note;
 	const char *account = NULL;
@@ -229,15 +241,21 @@ fold_pairs(ContactOrder *order, TeamMatch *rows, int nrows, const char *origin,
 	pairs->teams = palloc(sizeof(Datum) * nrows);
 	pairs->stages = palloc(sizeof(Datum) * nrows);
 	pairs->notes = palloc(sizeof(Datum) * nrows);
+	pairs->leads = palloc(sizeof(Datum) * nrows);
+	pairs->has_lead = palloc(sizeof(bool) * nrows);
 	for (int i = 0; i < nrows; i++)
 	{
+		rows[i].pair = pairs->count;
 		if (note.len > 0)
 			appendStringInfoString(&note, ", ");
 		appendStringInfoString(&note, rows[i].match->stream->name);
 		if (i + 1 < nrows && rows[i].team_id == rows[i + 1].team_id &&
-			ls_contact_cmp(order, rows[i].match->key, rows[i + 1].match->key) == 0)
+			ls_contact_cmp(&delivery->order, rows[i].match->key,
+						   rows[i + 1].match->key) == 0)
 			continue;
-		appendStringInfo(&note, " (%s)", origin);
+		appendStringInfoString(&note, " (");
+		appendStringInfoString(&note, delivery->origin);
+		appendStringInfoChar(&note, ')');
 		pairs->keys[pairs->count] = rows[i].match->key;
 		pairs->teams[pairs->count] = Int32GetDatum(rows[i].team_id);
 		if (account == NULL || strcmp(account, rows[i].match->stream->account) != 0)
@@ -246,18 +264,124 @@ fold_pairs(ContactOrder *order, TeamMatch *rows, int nrows, const char *origin,
 			stage = ls_owner_first_stage(account);
 		}
 		pairs->stages[pairs->count] = stage;
-		pairs->notes[pairs->count++] = CStringGetTextDatum(note.data);
+		pairs->has_lead[pairs->count] = false;
+		pairs->notes[pairs->count++] =
+			PointerGetDatum(cstring_to_text_with_len(note.data, note.len));
 		resetStringInfo(&note);
 	}
 }
 
+/* The end of the pairs of one contact that start here. */
+static int
+contact_end(Delivery *delivery, Pairs *pairs, int start)
+{
+	int			end = start + 1;
+
+	while (end < pairs->count &&
+		   ls_contact_cmp(&delivery->order, pairs->keys[start], pairs->keys[end]) == 0)
+		end++;
+	return end;
+}
+
+/* Look up the leads of pairs, as of this moment; is there any? */
+static bool
+find_leads(Delivery *delivery, Pairs *pairs)
+{
+	Snapshot	snapshot;
+	KeyScan    *scan;
+	bool		any = false;
+	int			end;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = ls_keyscan_open(ls_catalog_relid("lead"), LEAD_CONTACT,
+						   delivery->contacts->key_base, InvalidAttrNumber, snapshot);
+	for (int start = 0; start < pairs->count; start = end)
+	{
+		TupleTableSlot *lead;
+
+		end = contact_end(delivery, pairs, start);
+		for (int i = start; i < end; i++)
+			pairs->has_lead[i] = false;
+		ls_keyscan_start(scan, pairs->keys[start], NULL);
+		while ((lead = ls_keyscan_next(scan, NULL, NULL)) != NULL)
+		{
+			bool		isnull;
+			int64		lead_id = DatumGetInt64(slot_getattr(lead, LEAD_ID, &isnull));
+			int32		team_id = DatumGetInt32(slot_getattr(lead, LEAD_TEAM, &isnull));
+
+			for (int i = start; i < end; i++)
+			{
+				if (DatumGetInt32(pairs->teams[i]) != team_id)
+					continue;
+				pairs->leads[i] = Int64GetDatum(lead_id);
+				pairs->has_lead[i] = true;
+				any = true;
+			}
+		}
+	}
+	ls_keyscan_close(scan);
+	UnregisterSnapshot(snapshot);
+	return any;
+}
+
+/* Look up the leads that pairs have already, and lock them. */
+static void
+hold_leads(Delivery *delivery, Pairs *pairs)
+{
+	RowLocker  *locker;
+	int			end;
+
+	/* mostly there are none: then there is no need to look twice */
+	if (!find_leads(delivery, pairs))
+		return;
+	locker = ls_row_lock_begin(ls_catalog_relid("lead"), LEAD_CONTACT,
+							   delivery->contacts->key_base, LockTupleKeyShare);
+	for (int start = 0; start < pairs->count; start = end)
+	{
+		int			i = start;
+
+		end = contact_end(delivery, pairs, start);
+		while (i < end && !pairs->has_lead[i])
+			i++;
+		if (i < end)
+			(void) ls_row_lock(locker, pairs->keys[start]);
+	}
+	ls_row_lock_end(locker);
+	(void) find_leads(delivery, pairs);
+}
+
 /*
- * Note the leads that OWNER_MAKE_LEADS has just returned.  They come in the
- * order of the pairs, of which they are some.
+ * Which of the pairs that had no lead, looking from one on, was a lead made
+ * of?  Triggers may have given it to another team: then likely the first that
+ * is left of its contact; or, as if that were not enough, to another contact.
+ */
+static int
+find_missing(Delivery *delivery, Pairs *pairs, const int *missing, int nmissing,
+			 int from, Datum key, int32 team_id)
+{
+	int			first = from;
+
+	while (first < nmissing &&
+		   ls_contact_cmp(&delivery->order, pairs->keys[missing[first]], key) != 0)
+		first++;
+	if (first == nmissing)
+		return Min(from, nmissing - 1);
+	for (int m = first; m < nmissing &&
+		 ls_contact_cmp(&delivery->order, pairs->keys[missing[m]], key) == 0; m++)
+		if (DatumGetInt32(pairs->teams[missing[m]]) == team_id)
+			return m;
+	return first;
+}
+
+/*
+ * Note the leads that OWNER_MAKE_LEADS has just returned, and give them to
+ * their pairs.  They come in the order of the pairs that had none, of which
+ * they are some or all.
  */
 static void
-note_created(ContactSource *contacts, ContactOrder *order, PairColumns *pairs,
-			 uint64 nmade, TimestampTz created_at, Datum actor)
+note_created(Delivery *delivery, Pairs *pairs, const int *missing, int nmissing,
+			 uint64 nmade)
 {
 	SPITupleTable *made = SPI_tuptable;
 	Datum	   *leads = palloc(sizeof(Datum) * nmade);
@@ -266,7 +390,7 @@ note_created(ContactSource *contacts, ContactOrder *order, PairColumns *pairs,
 	Datum	   *stages = palloc(sizeof(Datum) * nmade);
 	Datum	   *notes = palloc(sizeof(Datum) * nmade);
 	Datum		values[7];
-	int			pair = 0;
+	int			m = -1;
 
 	for (uint64 i = 0; i < nmade; i++)
 	{
@@ -277,51 +401,99 @@ note_created(ContactSource *contacts, ContactOrder *order, PairColumns *pairs,
 		keys[i] = heap_getattr(tuple, 2, made->tupdesc, &isnull);
 		teams[i] = heap_getattr(tuple, 3, made->tupdesc, &isnull);
 		stages[i] = heap_getattr(tuple, 4, made->tupdesc, &isnull);
-		while (pair < pairs->count - 1 &&
-			   (pairs->teams[pair] != teams[i] ||
-				ls_contact_cmp(order, pairs->keys[pair], keys[i]) != 0))
-			pair++;
-		notes[i] = pairs->notes[pair];
+		m = find_missing(delivery, pairs, missing, nmissing, m + 1, keys[i],
+						 DatumGetInt32(teams[i]));
+		notes[i] = pairs->notes[missing[m]];
+		pairs->leads[missing[m]] = Int64GetDatum(DatumGetInt64(leads[i]));
+		pairs->has_lead[missing[m]] = true;
 	}
 	values[0] = ls_owner_array(leads, NULL, nmade, INT8OID);
-	values[1] = ls_owner_array(keys, NULL, nmade, contacts->key_type);
+	values[1] = ls_owner_array(keys, NULL, nmade, delivery->contacts->key_type);
 	values[2] = ls_owner_array(teams, NULL, nmade, INT4OID);
 	values[3] = ls_owner_array(stages, NULL, nmade, TEXTOID);
 	values[4] = ls_owner_array(notes, NULL, nmade, TEXTOID);
-	values[5] = TimestampTzGetDatum(created_at);
-	values[6] = actor;
+	values[5] = TimestampTzGetDatum(delivery->created_at);
+	values[6] = delivery->actor;
 	SPI_freetuptable(made);
-	ls_owner_run(OWNER_NOTE_CREATED, contacts, values, NULL);
+	ls_owner_run(OWNER_NOTE_CREATED, delivery->contacts, values, NULL);
 }
 
 /* Make the leads that are missing; returns their number. */
 static uint64
-make_leads(ContactSource *contacts, ContactOrder *order, PairColumns *pairs,
-		   TimestampTz created_at, bool skip_deleted, Datum actor)
+make_leads(Delivery *delivery, Pairs *pairs)
 {
+	int		   *missing = palloc(sizeof(int) * pairs->count);
+	Datum	   *keys = palloc(sizeof(Datum) * pairs->count);
+	Datum	   *teams = palloc(sizeof(Datum) * pairs->count);
+	Datum	   *stages = palloc(sizeof(Datum) * pairs->count);
+	int			nmissing = 0;
 	Datum		values[6];
 	uint64		nmade;
 
-	values[0] = ls_owner_array(pairs->keys, NULL, pairs->count, contacts->key_type);
-	values[1] = ls_owner_array(pairs->teams, NULL, pairs->count, INT4OID);
-	values[2] = ls_owner_array(pairs->stages, NULL, pairs->count, TEXTOID);
-	values[3] = TimestampTzGetDatum(created_at);
-	values[4] = BoolGetDatum(skip_deleted);
+	hold_leads(delivery, pairs);
+	for (int i = 0; i < pairs->count; i++)
+	{
+		if (pairs->has_lead[i])
+			continue;
+		keys[nmissing] = pairs->keys[i];
+		teams[nmissing] = pairs->teams[i];
+		stages[nmissing] = pairs->stages[i];
+		missing[nmissing++] = i;
+	}
+	if (nmissing == 0)
+		return 0;
+	values[0] = ls_owner_array(keys, NULL, nmissing, delivery->contacts->key_type);
+	values[1] = ls_owner_array(teams, NULL, nmissing, INT4OID);
+	values[2] = ls_owner_array(stages, NULL, nmissing, TEXTOID);
+	values[3] = TimestampTzGetDatum(delivery->created_at);
+	values[4] = BoolGetDatum(delivery->skip_deleted);
 	values[5] = BoolGetDatum(false);
-	nmade = ls_owner_run(OWNER_MAKE_LEADS, contacts, values, NULL);
+	nmade = ls_owner_run(OWNER_MAKE_LEADS, delivery->contacts, values, NULL);
 	if (nmade > 0)
-		note_created(contacts, order, pairs, nmade, created_at, actor);
+		note_created(delivery, pairs, missing, nmissing, nmade);
+	/* others may have made them; triggers kept, changed or deleted them */
+	if (nmade != nmissing || !delivery->is_plain)
+		hold_leads(delivery, pairs);
 	return nmade;
+}
+
+/*
+ * Can no match be there yet?  ON CONFLICT, which costs as much as an index
+ * again, is for matches that others may write too.  Of a lead that this
+ * transaction has made nobody else knows; but matches may have been left
+ * behind where somebody emptied lead alone and began its numbers again.  So
+ * they are looked for, which in SERIALIZABLE would be a read of all new leads
+ * that collides with every other writer's.
+ */
+static bool
+are_first(Delivery *delivery, Pairs *pairs, uint64 nmade)
+{
+	Datum		range[2];
+
+	if (nmade != pairs->count || nmade < MIN_FIRST_MATCHES || IsolationIsSerializable() ||
+		!delivery->is_plain || !ls_owner_is_plain("lead_match"))
+		return false;
+	range[0] = range[1] = pairs->leads[0];
+	for (int i = 1; i < pairs->count; i++)
+	{
+		if (!pairs->has_lead[i])
+			return false;
+		if (DatumGetInt64(pairs->leads[i]) < DatumGetInt64(range[0]))
+			range[0] = pairs->leads[i];
+		if (DatumGetInt64(pairs->leads[i]) > DatumGetInt64(range[1]))
+			range[1] = pairs->leads[i];
+	}
+	return ls_owner_run(OWNER_FIND_MATCHES, NULL, range, NULL) == 0;
 }
 
 /* Write the matches of leads that are there; returns their number. */
 static uint64
-make_matches(ContactSource *contacts, TeamMatch *rows, int nrows,
-			 TimestampTz created_at, const char *origin)
+make_matches(Delivery *delivery, Pairs *pairs, uint64 nmade, TeamMatch *rows, int nrows)
 {
-	Datum	   *columns[6];
+	Datum	   *columns[5];
 	bool	   *no_evidence = palloc(sizeof(bool) * nrows);
-	Datum		values[8];
+	Datum		values[7];
+	int			count = 0;
 
 	for (int c = 0; c < lengthof(columns); c++)
 		columns[c] = palloc(sizeof(Datum) * nrows);
@@ -329,24 +501,29 @@ make_matches(ContactSource *contacts, TeamMatch *rows, int nrows,
 	{
 		DeliverMatch *match = rows[i].match;
 
-		columns[0][i] = match->key;
-		columns[1][i] = Int32GetDatum(rows[i].team_id);
-		columns[2][i] = Int32GetDatum(match->stream->stream_id);
-		columns[3][i] = Int32GetDatum(match->stream->rule_version);
-		columns[4][i] = TimestampTzGetDatum(match->matched_at);
-		no_evidence[i] = match->evidence == NULL;
-		columns[5][i] = no_evidence[i] ? (Datum) 0 :
-			CStringGetTextDatum(match->evidence);
+		if (!pairs->has_lead[rows[i].pair])
+			continue;
+		columns[0][count] = pairs->leads[rows[i].pair];
+		columns[1][count] = Int32GetDatum(match->stream->stream_id);
+		columns[2][count] = Int32GetDatum(match->stream->rule_version);
+		columns[3][count] = TimestampTzGetDatum(match->matched_at);
+		no_evidence[count] = match->evidence == NULL;
+		columns[4][count] = no_evidence[count] ? (Datum) 0 :
+			JsonbPGetDatum(match->evidence);
+		count++;
 	}
-	values[0] = ls_owner_array(columns[0], NULL, nrows, contacts->key_type);
-	values[1] = ls_owner_array(columns[1], NULL, nrows, INT4OID);
-	values[2] = ls_owner_array(columns[2], NULL, nrows, INT4OID);
-	values[3] = ls_owner_array(columns[3], NULL, nrows, INT4OID);
-	values[4] = ls_owner_array(columns[4], NULL, nrows, TIMESTAMPTZOID);
-	values[5] = ls_owner_array(columns[5], no_evidence, nrows, TEXTOID);
-	values[6] = TimestampTzGetDatum(created_at);
-	values[7] = CStringGetTextDatum(origin);
-	return ls_owner_run(OWNER_MAKE_MATCHES, contacts, values, NULL);
+	if (count == 0)
+		return 0;
+	values[0] = ls_owner_array(columns[0], NULL, count, INT8OID);
+	values[1] = ls_owner_array(columns[1], NULL, count, INT4OID);
+	values[2] = ls_owner_array(columns[2], NULL, count, INT4OID);
+	values[3] = ls_owner_array(columns[3], NULL, count, TIMESTAMPTZOID);
+	values[4] = ls_owner_array(columns[4], no_evidence, count, JSONBOID);
+	values[5] = TimestampTzGetDatum(delivery->created_at);
+	values[6] = CStringGetTextDatum(delivery->origin);
+	return ls_owner_run(are_first(delivery, pairs, nmade) ?
+						OWNER_MAKE_FIRST_MATCHES : OWNER_MAKE_MATCHES,
+						delivery->contacts, values, NULL);
 }
 
 void
@@ -356,42 +533,41 @@ ls_deliver(ContactSource *contacts, DeliverMatch *matches, int nmatches,
 {
 	MemoryContext context;
 	MemoryContext oldcontext;
-	ContactOrder order;
+	Delivery	delivery = {contacts};
 	OwnerState	owner;
-	Datum		actor;
-	Bitmapset  *streams;
-	Bitmapset  *teams;
 
 	if (nmatches == 0 || !OidIsValid(ls_catalog_relid("lead")))
 		return;
 	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream delivery",
 									ALLOCSET_DEFAULT_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
-	ls_contact_order_init(&order, contacts);
-	actor = ls_owner_actor();
-	nmatches = drop_invisible(contacts, &order, matches, nmatches, skip_deleted);
-	hold_targets(matches, nmatches, &streams, &teams);
-	hold_leads(contacts, &order, matches, nmatches);
+	ls_contact_order_init(&delivery.order, contacts);
+	delivery.created_at = created_at;
+	delivery.origin = origin;
+	delivery.skip_deleted = skip_deleted;
+	delivery.actor = ls_owner_actor();
+	nmatches = drop_invisible(&delivery, matches, nmatches);
+	hold_targets(&delivery, matches, nmatches);
 
 	if (ls_owner_begin(&owner))
 	{
 		MemoryContextSwitchTo(context);
+		delivery.is_plain = ls_owner_is_plain("lead") && ls_owner_is_plain("lead_event");
 		for (int start = 0; start < nmatches; start += DELIVER_CHUNK)
 		{
 			TeamMatch  *rows;
-			PairColumns pairs;
+			Pairs		pairs;
 			int			nrows;
+			uint64		nmade;
 
-			nrows = spread(&order, matches + start,
-						   Min(DELIVER_CHUNK, nmatches - start), streams,
-						   teams, &rows);
+			nrows = spread(&delivery, matches + start,
+						   Min(DELIVER_CHUNK, nmatches - start), &rows);
 			if (nrows == 0)
 				continue;
-			fold_pairs(&order, rows, nrows, origin, &pairs);
-			counts->leads += make_leads(contacts, &order, &pairs, created_at,
-										skip_deleted, actor);
-			counts->matches += make_matches(contacts, rows, nrows, created_at,
-											origin);
+			fold_pairs(&delivery, rows, nrows, &pairs);
+			nmade = make_leads(&delivery, &pairs);
+			counts->leads += nmade;
+			counts->matches += make_matches(&delivery, &pairs, nmade, rows, nrows);
 		}
 		ls_owner_end(&owner);
 	}

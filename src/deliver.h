@@ -8,6 +8,8 @@
 #ifndef LS_DELIVER_H
 #define LS_DELIVER_H
 
+#include "utils/jsonb.h"
+
 #include "stream_cache.h"
 
 /* A stream matched a contact. */
@@ -16,7 +18,7 @@ typedef struct DeliverMatch
 	Datum		key;			/* of the contacts' key type */
 	const StreamRow *stream;
 	TimestampTz matched_at;
-	char	   *evidence;		/* JSON text, or NULL */
+	Jsonb	   *evidence;		/* what made it: see evidence.h; or NULL */
 } DeliverMatch;
 
 typedef struct DeliverCounts

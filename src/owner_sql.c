@@ -27,9 +27,12 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
@@ -39,6 +42,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -55,6 +59,16 @@ typedef struct StatementText
 	const char *text;
 } StatementText;
 
+#define MAKE_MATCHES_ARGS \
+	{INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, \
+	JSONBARRAYOID, TIMESTAMPTZOID, TEXTOID}
+#define MAKE_MATCHES_TEXT \
+	"insert into leadstream.lead_match " \
+	" (lead_id, stream_id, rule_version, matched_at, created_at, origin, evidence) " \
+	"select p.lead_id, p.stream_id, p.rule_version, p.matched_at, $6, $7, p.evidence " \
+	"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5))" \
+	" as p (lead_id, stream_id, rule_version, matched_at, evidence)"
+
 static const StatementText statements[OWNER_STATEMENTS] = {
 	/* The stage in which an account's leads begin: account. */
 	[OWNER_FIRST_STAGE] = {
@@ -65,9 +79,10 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	},
 
 	/*
-	 * The leads of pairs of a contact and a team: contacts, teams, stages,
-	 * created_at, skip those deleted by hand, made by hand?  Returns those
-	 * made, in the order of the pairs.
+	 * The leads of pairs of a contact and a team that have none, as far as the
+	 * caller knows: contacts, teams, stages, created_at, skip those deleted by
+	 * hand, made by hand?  Returns those made, in the order of the pairs,
+	 * which unnest() keeps.
 	 *
 	 * The last event is found by array_agg, for a LIMIT or max() would tempt
 	 * the planner to walk the primary key backwards.
@@ -78,13 +93,10 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		" (contact_id, team_id, stage, is_manual, created_at, stage_changed_at) "
 		"select p.contact_id, p.team_id, p.stage, $6, $4, $4 "
 		"from rows from (unnest($1), unnest($2), unnest($3))"
-		" with ordinality as p (contact_id, team_id, stage, i) "
-		"where not exists (select from leadstream.lead l"
-		"  where l.contact_id % p.contact_id and l.team_id + 0 = p.team_id offset 0)"
-		" and not ($5 and coalesce((select (array_agg(e.what order by e.event_id desc))[1]"
+		" as p (contact_id, team_id, stage) "
+		"where not ($5 and coalesce((select (array_agg(e.what order by e.event_id desc))[1]"
 		"  from leadstream.lead_event e"
 		"  where e.contact_id % p.contact_id and e.team_id = p.team_id), '') = 'deleted') "
-		"order by p.i "
 		"on conflict (contact_id, team_id) do nothing "
 		"returning lead_id, contact_id, team_id, stage"
 	},
@@ -100,26 +112,24 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		" (lead_id, contact_id, team_id, at, actor, what, new, note) "
 		"select p.lead_id, p.contact_id, p.team_id, $6, $7, 'created', p.stage, p.note "
 		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5))"
-		" with ordinality as p (lead_id, contact_id, team_id, stage, note, i) "
-		"order by p.i"
+		" as p (lead_id, contact_id, team_id, stage, note)"
 	},
 
 	/*
-	 * The matches of leads that are there: contacts, teams, streams, rule
-	 * versions, matched_at, evidence, created_at, origin.
+	 * The matches of leads that are there: leads, streams, rule versions,
+	 * matched_at, evidence, created_at, origin.
 	 */
 	[OWNER_MAKE_MATCHES] = {
-		{ANYARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
-		TIMESTAMPTZARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID},
-		"insert into leadstream.lead_match "
-		" (lead_id, stream_id, rule_version, matched_at, created_at, origin, evidence) "
-		"select l.lead_id, p.stream_id, p.rule_version, p.matched_at, $7, $8, p.evidence::jsonb "
-		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6))"
-		" with ordinality as p (contact_id, team_id, stream_id, rule_version, matched_at, evidence, i) "
-		"cross join lateral (select o.lead_id from leadstream.lead o"
-		" where o.contact_id % p.contact_id and o.team_id + 0 = p.team_id offset 0) l "
-		"order by p.i "
-		"on conflict (lead_id, stream_id) do nothing"
+		MAKE_MATCHES_ARGS, MAKE_MATCHES_TEXT " on conflict (lead_id, stream_id) do nothing"
+	},
+
+	/* The same for leads without matches that nobody else can see. */
+	[OWNER_MAKE_FIRST_MATCHES] = {MAKE_MATCHES_ARGS, MAKE_MATCHES_TEXT},
+
+	/* Are there matches of leads from one to another?  Returns a row or none. */
+	[OWNER_FIND_MATCHES] = {
+		{INT8OID, INT8OID},
+		"select 1 from leadstream.lead_match m where m.lead_id between $1 and $2 limit 1"
 	},
 
 	/* The lead of a contact and a team: lead_id, is_manual. */
@@ -332,6 +342,27 @@ ls_owner_run(OwnerStatement statement, ContactSource *contacts,
 		elog(ERROR, "SPI_execute_snapshot failed: %s",
 			 SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+bool
+ls_owner_is_plain(const char *table)
+{
+	Oid			relid = ls_catalog_relid(table);
+	Relation	rel;
+	TriggerDesc *triggers;
+	bool		is_plain;
+
+	if (!OidIsValid(relid))
+		return false;
+	rel = table_open(relid, RowExclusiveLock);
+	triggers = rel->trigdesc;
+	is_plain = rel->rd_rel->relkind == RELKIND_RELATION && rel->rd_rules == NULL &&
+		(!rel->rd_rel->relrowsecurity || rel->rd_rel->relowner == GetUserId());
+	for (int i = 0; is_plain && triggers && i < triggers->numtriggers; i++)
+		is_plain = !TRIGGER_FOR_INSERT(triggers->triggers[i].tgtype) ||
+			RI_FKey_trigger_type(triggers->triggers[i].tgfoid) == RI_TRIGGER_FK;
+	table_close(rel, NoLock);
+	return is_plain;
 }
 
 Datum

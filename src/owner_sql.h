@@ -17,6 +17,8 @@ typedef enum OwnerStatement
 	OWNER_MAKE_LEADS,
 	OWNER_NOTE_CREATED,
 	OWNER_MAKE_MATCHES,
+	OWNER_MAKE_FIRST_MATCHES,
+	OWNER_FIND_MATCHES,
 	OWNER_FIND_LEAD,
 	OWNER_MARK_MANUAL,
 	OWNER_LEADS_OF_STREAM,
@@ -51,6 +53,14 @@ extern void ls_owner_end(OwnerState *state);
  */
 extern uint64 ls_owner_run(OwnerStatement statement, ContactSource *contacts,
 						   Datum *values, const char *nulls);
+
+/*
+ * Does nothing but the rows themselves come of an insert into a lead table, as
+ * it is and will be until the end of the transaction, and does the owner see
+ * all its rows?  No triggers but checks of foreign keys, no rules, no
+ * partitions, no row security of another owner.
+ */
+extern bool ls_owner_is_plain(const char *table);
 
 /* The stage in which an account's leads begin, as a text datum. */
 extern Datum ls_owner_first_stage(const char *account);

@@ -41,18 +41,16 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/datetime.h"
-#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/relcache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "attempt.h"
 #include "contact_lock.h"
 #include "deliver.h"
+#include "evidence.h"
 #include "guc.h"
 #include "key_scan.h"
 #include "lookup.h"
@@ -973,91 +971,32 @@ judge_foreign(Chunk *chunk, Snapshot snapshot)
  * -------------------------------------------------------------------------
  */
 
-/*
- * Append a value as JSON: integers and booleans bare, times in ISO form and
- * UTC whatever the session's settings, the rest as a string.
- */
+/* Say which rows made matches; candidates: those the matches were made of. */
 static void
-append_json_value(StringInfo json, Datum value, Oid type)
+add_evidence(Chunk *chunk, Candidate **candidates, DeliverMatch *matches, int nmatches)
 {
-	Oid			output;
-	bool		is_varlena;
-	char	   *text;
-	char		buffer[MAXDATELEN + 1];
-	const int	utc = 0;
+	Settlement *settlement = chunk->settlement;
+	Witness   **witnesses = palloc0(sizeof(Witness *) * settlement->norigins);
 
-	getTypeOutputInfo(type, &output, &is_varlena);
-	text = OidOutputFunctionCall(output, value);
-	switch (getBaseType(type))
+	for (int i = 0; i < nmatches; i++)
 	{
-		case DATEOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-			escape_json(json, JsonEncodeDateTime(buffer, value,
-												 getBaseType(type), &utc));
-			break;
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-			appendStringInfoString(json, text);
-			break;
-		case BOOLOID:
-			appendStringInfoString(json, DatumGetBool(value) ? "true" : "false");
-			break;
-		default:
-			escape_json(json, text);
+		Candidate  *candidate = candidates[i];
+		CandidateOrigin *origin = &settlement->origins[candidate->origin];
+		Witness   **witness = &witnesses[candidate->origin];
+
+		/* rows of contacts need no key, the lead has it */
+		if (*witness == NULL)
+			*witness = ls_witness_begin(origin->kind == NULL ? "contact" : "kind",
+										origin->what,
+										origin->kind == NULL ? InvalidOid : origin->relid);
+		/* of several rows that were looked up together, nobody knows which it was */
+		matches[i].evidence = ls_witness_tell(*witness, candidate->is_several ? NULL :
+											  &candidate->tid);
 	}
-}
-
-/*
- * Say which row made the match: its kind and, where the table has one, its
- * primary key.  Rows of contacts need no key, the lead has it.
- */
-static char *
-make_evidence(Settlement *settlement, Candidate *candidate)
-{
-	CandidateOrigin *origin = &settlement->origins[candidate->origin];
-	StringInfoData json;
-
-	initStringInfo(&json);
-	appendStringInfo(&json, "{\"%s\": ", origin->kind == NULL ? "contact" : "kind");
-	escape_json(&json, origin->what);
-	/* of several rows that were looked up together, nobody knows which it was */
-	if (origin->kind != NULL && !candidate->is_several)
-	{
-		Relation	rel = table_open(origin->relid, AccessShareLock);
-		Bitmapset  *key = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_PRIMARY_KEY);
-		TupleTableSlot *slot = table_slot_create(rel, NULL);
-		TupleDesc	desc = RelationGetDescr(rel);
-		ItemPointerData tid = candidate->tid;
-
-		/* ours, and maybe changed again since: any version has the key */
-		if (!bms_is_empty(key) &&
-			table_tuple_fetch_row_version(rel, &tid, SnapshotAny, slot))
-		{
-			int			x = -1;
-			const char *separator = "";
-
-			appendStringInfoString(&json, ", \"row\": {");
-			while ((x = bms_next_member(key, x)) >= 0)
-			{
-				AttrNumber	attno = x + FirstLowInvalidHeapAttributeNumber;
-				bool		isnull;
-				Datum		value = slot_getattr(slot, attno, &isnull);
-
-				appendStringInfoString(&json, separator);
-				escape_json(&json, NameStr(TupleDescAttr(desc, attno - 1)->attname));
-				appendStringInfoString(&json, ": ");
-				append_json_value(&json, value, TupleDescAttr(desc, attno - 1)->atttypid);
-				separator = ", ";
-			}
-			appendStringInfoChar(&json, '}');
-		}
-		ExecDropSingleTupleTableSlot(slot);
-		table_close(rel, NoLock);
-	}
-	appendStringInfoChar(&json, '}');
-	return json.data;
+	for (int i = 0; i < settlement->norigins; i++)
+		if (witnesses[i])
+			ls_witness_end(witnesses[i]);
+	pfree(witnesses);
 }
 
 
@@ -1084,6 +1023,7 @@ settle_chunk(Chunk *chunk)
 	Snapshot	snapshot;
 	volatile int current = 0;
 	DeliverMatch *matches;
+	Candidate **matched;
 	int			nmatches = 0;
 	DeliverCounts counts = {0, 0};
 
@@ -1119,6 +1059,7 @@ settle_chunk(Chunk *chunk)
 	UnregisterSnapshot(snapshot);
 
 	matches = palloc(sizeof(DeliverMatch) * chunk->count);
+	matched = palloc(sizeof(Candidate *) * chunk->count);
 	for (int i = 0; i < chunk->count; i++)
 	{
 		Candidate  *candidate = &chunk->candidates[i];
@@ -1128,8 +1069,9 @@ settle_chunk(Chunk *chunk)
 		matches[nmatches].key = candidate->key;
 		matches[nmatches].stream = chunk->streams[i]->row;
 		matches[nmatches].matched_at = chunk->clock;
-		matches[nmatches++].evidence = make_evidence(chunk->settlement, candidate);
+		matched[nmatches++] = candidate;
 	}
+	add_evidence(chunk, matched, matches, nmatches);
 	ls_deliver(set->contacts, matches, nmatches, chunk->clock, "live", false,
 			   &counts);
 }

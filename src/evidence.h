@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * evidence.h
+ *	  What lead_match says of the row that made a match.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LS_EVIDENCE_H
+#define LS_EVIDENCE_H
+
+#include "storage/itemptr.h"
+#include "utils/jsonb.h"
+
+/* A table whose rows are named as evidence. */
+typedef struct Witness Witness;
+
+/*
+ * {label: what}, or with a table {label: what, "row": {primary key of the row}}.
+ * relid may be InvalidOid.  Allocates in the current memory context; the
+ * table's AccessShareLock is kept until the end of the transaction.
+ */
+extern Witness *ls_witness_begin(const char *label, const char *what, Oid relid);
+
+/* The evidence of a row, or of none (NULL). */
+extern Jsonb *ls_witness_tell(Witness *witness, const ItemPointerData *row);
+
+extern void ls_witness_end(Witness *witness);
+
+#endif							/* LS_EVIDENCE_H */
