@@ -767,10 +767,12 @@ note_time(Gathering *gather, KindColumns *columns, TupleTableSlot *slot)
 		settlement->newest = ls_clock_read();
 		gather->floor_known = true;
 	}
-	if (time > settlement->newest &&
-		!TIMESTAMP_NOT_FINITE(time) &&
-		time - ls_clock_read() <= CLOCK_SKEW)
+	if (time <= settlement->newest || TIMESTAMP_NOT_FINITE(time))
+		return;
+	if (time - ls_clock_read() <= CLOCK_SKEW)
 		settlement->newest = time;
+	else
+		settlement->has_future = true;
 }
 
 /*

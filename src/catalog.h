@@ -48,6 +48,9 @@
 #define STREAM_OWNER				8
 #define STREAM_CHANGED				9
 #define STREAM_HOME					12
+#define STREAM_RUN					13
+#define STREAM_ENABLED_AT			14
+#define STREAM_IS_SEEDED			15
 
 #define STREAM_TEAM_STREAM			1
 #define STREAM_TEAM_TEAM			2

@@ -49,6 +49,7 @@ struct RowLocker
 	AttrNumber	key_attno;
 	Oid			key_type;
 	LockTupleMode mode;
+	LockWaitPolicy wait;
 	bool		must_look_again;	/* what is not found may be newer than our
 									 * snapshot */
 	MemoryContext context;
@@ -96,6 +97,7 @@ ls_row_lock_begin(Oid relid, AttrNumber key_attno, Oid key_type,
 	locker->key_attno = key_attno;
 	locker->key_type = key_type;
 	locker->mode = mode;
+	locker->wait = LockWaitBlock;
 	locker->context = CurrentMemoryContext;
 	LockRelationOid(relid, RowShareLock);
 	open_scan(locker);
@@ -140,9 +142,18 @@ leaf_slot(RowLocker *locker, Relation leaf)
 	return entry->slot;
 }
 
-/* Lock a row; false if it is newer than our snapshot, or gone. */
+void
+ls_row_lock_skip(RowLocker *locker)
+{
+	locker->wait = LockWaitSkip;
+}
+
+/*
+ * Lock a row; false if it is newer than our snapshot, or gone.  *is_skipped:
+ * somebody has it.
+ */
 static bool
-lock_version(RowLocker *locker, Relation leaf, ItemPointer tid)
+lock_version(RowLocker *locker, Relation leaf, ItemPointer tid, bool *is_skipped)
 {
 	TupleTableSlot *slot = leaf_slot(locker, leaf);
 	TM_FailureData failure;
@@ -150,19 +161,22 @@ lock_version(RowLocker *locker, Relation leaf, ItemPointer tid)
 
 	result = table_tuple_lock(leaf, tid, locker->snapshot, slot,
 							  GetCurrentCommandId(false), locker->mode,
-							  LockWaitBlock, 0, &failure);
+							  locker->wait, 0, &failure);
 	ExecClearTuple(slot);
 	switch (result)
 	{
 		case TM_Ok:
 			return true;
+		case TM_WouldBlock:
+			*is_skipped = true;
+			return false;
 		case TM_Updated:
 		case TM_Deleted:
 		case TM_SelfModified:
 		case TM_Invisible:
 			return false;
 		default:
-			/* LockWaitBlock leaves nothing else; cannot happen */
+			/* there is nothing else; cannot happen */
 			elog(ERROR, "unexpected result of locking a row: %d", (int) result);
 	}
 	return false;				/* keep compiler quiet */
@@ -187,12 +201,13 @@ ls_row_lock_at(RowLocker *locker, Datum key, RowPlace *place)
 		ItemPointerData tid;
 		int			nlocked = 0;
 		bool		missed = false;
+		bool		is_skipped = false;
 
 		CHECK_FOR_INTERRUPTS();
 		ls_keyscan_start(locker->scan, key, NULL);
 		while (!missed && ls_keyscan_next(locker->scan, &leaf, &tid) != NULL)
 		{
-			if (lock_version(locker, leaf, &tid))
+			if (lock_version(locker, leaf, &tid, &is_skipped))
 			{
 				nlocked++;
 				place->relid = RelationGetRelid(leaf);
@@ -201,6 +216,8 @@ ls_row_lock_at(RowLocker *locker, Datum key, RowPlace *place)
 			else
 				missed = true;
 		}
+		if (is_skipped)
+			return 0;
 		if (!missed &&
 			(nlocked > 0 || is_newest || !locker->must_look_again))
 			return nlocked;

@@ -33,6 +33,9 @@ extern RowLocker *ls_row_lock_begin(Oid relid, AttrNumber key_attno,
  */
 extern int	ls_row_lock(RowLocker *locker, Datum key);
 
+/* From now on do not wait for rows that somebody has: such a key has none. */
+extern void ls_row_lock_skip(RowLocker *locker);
+
 /* The same, and where the version locked last is stored. */
 extern int	ls_row_lock_at(RowLocker *locker, Datum key, struct RowPlace *place);
 

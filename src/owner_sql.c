@@ -205,6 +205,55 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"select $1, $2, $3, $4, $5, 'deleted', $6 "
 		"where not exists (select from leadstream.lead_event e"
 		"  where e.contact_id % $2 and e.lead_id = $1 and e.what = 'cleared' offset 0)"
+	},
+
+	/*
+	 * What waits of contacts and streams: contacts, streams, and three that do
+	 * not matter and are the same for the next.
+	 */
+	[OWNER_REMOVE_DUE] = {
+		{ANYARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, BOOLOID},
+		"delete from leadstream.due d where d.ctid = any (array("
+		"select o.ctid from rows from (unnest($1), unnest($2)) as p (contact_id, stream_id)"
+		" cross join lateral (select w.ctid from leadstream.due w"
+		"  where w.contact_id % p.contact_id and w.stream_id + 0 = p.stream_id offset 0) o))"
+	},
+
+	/* The same is to wait: contacts, streams, runs, at, arrival, seeds? */
+	[OWNER_SET_DUE] = {
+		{ANYARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, BOOLOID},
+		"insert into leadstream.due as d (contact_id, stream_id, is_seed, run, at, arrival) "
+		"select p.contact_id, p.stream_id, $6, p.run, p.at, p.arrival "
+		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5))"
+		" with ordinality as p (contact_id, stream_id, run, at, arrival, i) "
+		"order by p.i "
+		"on conflict (contact_id, stream_id, is_seed) do update "
+		"set run = excluded.run, at = excluded.at, arrival = excluded.arrival"
+	},
+
+	/* Nothing waits of a stream any more: stream. */
+	[OWNER_EMPTY_DUE] = {
+		{INT4OID},
+		"delete from leadstream.due d where d.ctid = any (array("
+		"select w.ctid from leadstream.due w where w.stream_id = $1 for update skip locked))"
+	},
+
+	/*
+	 * Seeds of contacts of which more is known, and then the markers, of
+	 * streams that have been seeded: streams.
+	 */
+	[OWNER_DROP_SEEDS] = {
+		{INT4ARRAYOID},
+		"delete from leadstream.due d where d.is_seed and d.stream_id = any ($1)"
+		" and exists (select from leadstream.due o"
+		"  where o.contact_id % d.contact_id and o.stream_id + 0 = d.stream_id"
+		"  and not o.is_seed and o.run = d.run offset 0)"
+	},
+	[OWNER_DROP_MARKERS] = {
+		{INT4ARRAYOID},
+		"delete from leadstream.due d where d.ctid = any (array("
+		"select w.ctid from leadstream.due w"
+		" where w.at = 'infinity' and w.stream_id + 0 = any ($1) for update skip locked))"
 	}
 };
 
@@ -294,7 +343,12 @@ ensure_planned(SPIPlanPtr plan)
 bool
 ls_owner_begin(OwnerState *state)
 {
-	Oid			relid = ls_catalog_relid("lead");
+	return ls_owner_begin_of(ls_catalog_relid("lead"), state);
+}
+
+bool
+ls_owner_begin_of(Oid relid, OwnerState *state)
+{
 	HeapTuple	tuple;
 	Oid			owner;
 

@@ -28,6 +28,11 @@ typedef enum OwnerStatement
 	OWNER_FORGET_MATCHES,
 	OWNER_FORGET_STREAM,
 	OWNER_NOTE_DELETED,
+	OWNER_REMOVE_DUE,
+	OWNER_SET_DUE,
+	OWNER_EMPTY_DUE,
+	OWNER_DROP_SEEDS,
+	OWNER_DROP_MARKERS,
 	OWNER_STATEMENTS
 } OwnerStatement;
 
@@ -45,6 +50,9 @@ typedef struct OwnerState
  */
 extern bool ls_owner_begin(OwnerState *state);
 extern void ls_owner_end(OwnerState *state);
+
+/* The same for the owner of any table. */
+extern bool ls_owner_begin_of(Oid relid, OwnerState *state);
 
 /*
  * Run a statement with everything that is committed in sight, whatever the

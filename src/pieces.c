@@ -66,13 +66,14 @@ typedef struct Bound
 #include "lib/sort_template.h"
 
 /* The bounds of all spans. */
-typedef struct Bounds
+struct PieceBounds
 {
 	Bound	   *begins;
 	Bound	   *ends;
 	int64		nbegins;
 	int64		nends;
-} Bounds;
+	int64		room;			/* of either */
+};
 
 /* Read the elements of an array; *nulls may be NULL where none is null. */
 static int
@@ -89,11 +90,45 @@ read_array(ArrayType *array, Datum **values, bool **nulls)
 	return n;
 }
 
-/* Collect and sort the bounds of all spans. */
-static void
-collect_bounds(ArrayType *spans, Bounds *bounds)
+PieceBounds *
+ls_pieces_bounds(int64 room)
+{
+	PieceBounds *bounds = palloc0(sizeof(PieceBounds));
+
+	bounds->room = Max(room, 8);
+	bounds->begins = MemoryContextAllocHuge(CurrentMemoryContext,
+											bounds->room * sizeof(Bound));
+	bounds->ends = MemoryContextAllocHuge(CurrentMemoryContext,
+										  bounds->room * sizeof(Bound));
+	return bounds;
+}
+
+void
+ls_pieces_add(PieceBounds *bounds, int row, Span span)
+{
+	if (span.from >= span.upto)
+		return;
+	if (bounds->nbegins == bounds->room)
+	{
+		bounds->room *= 2;
+		bounds->begins = repalloc_huge(bounds->begins, bounds->room * sizeof(Bound));
+		bounds->ends = repalloc_huge(bounds->ends, bounds->room * sizeof(Bound));
+	}
+	bounds->begins[bounds->nbegins].at = span.from;
+	bounds->begins[bounds->nbegins++].row = row;
+	if (!TIMESTAMP_IS_NOEND(span.upto))
+	{
+		bounds->ends[bounds->nends].at = span.upto;
+		bounds->ends[bounds->nends++].row = row;
+	}
+}
+
+/* Collect the bounds of an array of timelines: of row i the i-th. */
+static PieceBounds *
+collect_bounds(ArrayType *spans)
 {
 	TypeCacheEntry *range_type = ls_timeline_range_type();
+	PieceBounds *bounds;
 	Datum	   *values;
 	bool	   *nulls;
 	int			nrows = read_array(spans, &values, &nulls);
@@ -108,12 +143,7 @@ collect_bounds(ArrayType *spans, Bounds *bounds)
 		}
 	}
 
-	bounds->begins = MemoryContextAllocHuge(CurrentMemoryContext,
-											Max(nparts, 1) * sizeof(Bound));
-	bounds->ends = MemoryContextAllocHuge(CurrentMemoryContext,
-										  Max(nparts, 1) * sizeof(Bound));
-	bounds->nbegins = bounds->nends = 0;
-
+	bounds = ls_pieces_bounds(nparts);
 	for (int row = 0; row < nrows; row++)
 	{
 		MultirangeType *timeline;
@@ -123,33 +153,18 @@ collect_bounds(ArrayType *spans, Bounds *bounds)
 			continue;
 		timeline = (MultirangeType *) DatumGetPointer(values[row]);
 		for (int i = 0; i < timeline->rangeCount; i++)
-		{
-			Span		part = ls_timeline_part(range_type, timeline, i);
-
-			if (part.from >= part.upto)
-				continue;
-			bounds->begins[bounds->nbegins].at = part.from;
-			bounds->begins[bounds->nbegins++].row = row;
-			if (!TIMESTAMP_IS_NOEND(part.upto))
-			{
-				bounds->ends[bounds->nends].at = part.upto;
-				bounds->ends[bounds->nends++].row = row;
-			}
-		}
+			ls_pieces_add(bounds, row, ls_timeline_part(range_type, timeline, i));
 	}
-
-	sort_bounds(bounds->begins, bounds->nbegins);
-	sort_bounds(bounds->ends, bounds->nends);
 	pfree(values);
 	pfree(nulls);
+	return bounds;
 }
 
 /* Make the pieces of a step function. */
 void
-ls_pieces_sweep(ArrayType *spans, PieceSet *set, PieceConsumer consumer,
+ls_pieces_sweep(PieceBounds *bounds, PieceSet *set, PieceConsumer consumer,
 				void *arg)
 {
-	Bounds		bounds;
 	int64		b = 0;
 	int64		e = 0;
 	Span		piece = {DT_NOBEGIN, DT_NOEND};
@@ -161,7 +176,8 @@ ls_pieces_sweep(ArrayType *spans, PieceSet *set, PieceConsumer consumer,
 	MemoryContext value_context;
 	MemoryContext oldcontext;
 
-	collect_bounds(spans, &bounds);
+	sort_bounds(bounds->begins, bounds->nbegins);
+	sort_bounds(bounds->ends, bounds->nends);
 	value_context = AllocSetContextCreate(CurrentMemoryContext,
 										  "leadstream piece",
 										  ALLOCSET_SMALL_SIZES);
@@ -176,10 +192,10 @@ ls_pieces_sweep(ArrayType *spans, PieceSet *set, PieceConsumer consumer,
 
 		CHECK_FOR_INTERRUPTS();
 
-		for (; e < bounds.nends && bounds.ends[e].at == at; e++)
-			set->leave(set, bounds.ends[e].row);
-		for (; b < bounds.nbegins && bounds.begins[b].at == at; b++)
-			set->enter(set, bounds.begins[b].row);
+		for (; e < bounds->nends && bounds->ends[e].at == at; e++)
+			set->leave(set, bounds->ends[e].row);
+		for (; b < bounds->nbegins && bounds->begins[b].at == at; b++)
+			set->enter(set, bounds->begins[b].row);
 
 		new_mark = set->mark(set);
 		if (is_first || new_mark != mark)
@@ -199,11 +215,11 @@ ls_pieces_sweep(ArrayType *spans, PieceSet *set, PieceConsumer consumer,
 			is_first = false;
 		}
 
-		if (b < bounds.nbegins &&
-			(e >= bounds.nends || bounds.begins[b].at <= bounds.ends[e].at))
-			at = bounds.begins[b].at;
-		else if (e < bounds.nends)
-			at = bounds.ends[e].at;
+		if (b < bounds->nbegins &&
+			(e >= bounds->nends || bounds->begins[b].at <= bounds->ends[e].at))
+			at = bounds->begins[b].at;
+		else if (e < bounds->nends)
+			at = bounds->ends[e].at;
 		else
 			break;
 	}
@@ -212,8 +228,9 @@ ls_pieces_sweep(ArrayType *spans, PieceSet *set, PieceConsumer consumer,
 	consumer(arg, piece, value, isnull);
 
 	MemoryContextDelete(value_context);
-	pfree(bounds.begins);
-	pfree(bounds.ends);
+	pfree(bounds->begins);
+	pfree(bounds->ends);
+	pfree(bounds);
 }
 
 /*
@@ -325,30 +342,8 @@ count_value(PieceSet *set, bool *isnull)
 	return Int64GetDatum(((CountSet *) set)->count);
 }
 
-/*
- * The values of the rows.  A row without a value, because it is null or
- * because the arrays differ in length, has none.
- */
-typedef struct RowValues
-{
-	int			nrows;			/* rows that have a span */
-	int			nvalues;
-	Datum	   *values;
-	bool	   *nulls;
-} RowValues;
-
-/* Read the values that belong to the spans; vals may be NULL. */
-static void
-read_values(RowValues *rows, ArrayType *spans, ArrayType *vals)
-{
-	rows->nrows = ArrayGetNItems(ARR_NDIM(spans), ARR_DIMS(spans));
-	rows->nvalues = 0;
-	if (vals != NULL)
-		rows->nvalues = read_array(vals, &rows->values, &rows->nulls);
-}
-
 static inline bool
-row_is_null(const RowValues *rows, int row)
+row_is_null(const PieceValues *rows, int row)
 {
 	return row >= rows->nvalues || rows->nulls[row];
 }
@@ -385,7 +380,7 @@ compare_values(const RankedValue *a, const RankedValue *b, SortSupport ssup)
  * made for the default btree operator class of the type.
  */
 static RankedValue *
-rank_values(const RowValues *rows, Oid type, Oid collation, int *n,
+rank_values(const PieceValues *rows, Oid type, Oid collation, int *n,
 			SortSupport ssup)
 {
 	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_LT_OPR);
@@ -462,7 +457,7 @@ distinct_value(PieceSet *set, bool *isnull)
 
 /* Give equal values equal ranks. */
 static void
-distinct_start(DistinctSet *self, const RowValues *rows, Oid type, Oid collation)
+distinct_start(DistinctSet *self, const PieceValues *rows, Oid type, Oid collation)
 {
 	SortSupportData ssup;
 	RankedValue *ranked;
@@ -489,7 +484,7 @@ distinct_start(DistinctSet *self, const RowValues *rows, Oid type, Oid collation
 typedef struct SumSet
 {
 	PieceSet	base;
-	RowValues	rows;
+	PieceValues rows;
 	NumberSum	sum;
 	int64		changes;		/* every change makes a piece of its own */
 } SumSet;
@@ -547,7 +542,7 @@ avg_value(PieceSet *set, bool *isnull)
 typedef struct ExtremeSet
 {
 	PieceSet	base;
-	RowValues	rows;
+	PieceValues rows;
 	PositionSet positions;
 	int		   *position_of_row;	/* NULL: its number; -1: it has none */
 	int		   *row_of_position;	/* NULL: its number */
@@ -620,6 +615,71 @@ extreme_rank(ExtremeSet *self, Oid type, Oid collation)
 	pfree(ranked);
 }
 
+PieceSet *
+ls_count_set(void)
+{
+	static const PieceSet methods = {count_enter, count_leave, count_mark, count_value};
+	CountSet   *set = palloc0(sizeof(CountSet));
+
+	set->base = methods;
+	return &set->base;
+}
+
+PieceSet *
+ls_distinct_set(const PieceValues *rows, Oid type, Oid collation)
+{
+	static const PieceSet methods = {distinct_enter, distinct_leave, distinct_mark,
+	distinct_value};
+	DistinctSet *set = palloc0(sizeof(DistinctSet));
+
+	set->base = methods;
+	distinct_start(set, rows, type, collation);
+	return &set->base;
+}
+
+PieceSet *
+ls_sum_set(const PieceValues *rows, bool is_average)
+{
+	static const PieceSet methods = {sum_enter, sum_leave, sum_mark, sum_value};
+	SumSet	   *set = palloc0(sizeof(SumSet));
+
+	set->base = methods;
+	if (is_average)
+		set->base.value = avg_value;
+	set->rows = *rows;
+	ls_sum_start(&set->sum);
+	return &set->base;
+}
+
+/* The value at an extreme of the rows' numbers, or of the values' order. */
+static PieceSet *
+extreme_set(const PieceValues *rows, bool by_value, Oid type, Oid collation, bool is_last)
+{
+	static const PieceSet methods = {extreme_enter, extreme_leave, extreme_mark,
+	extreme_value};
+	ExtremeSet *set = palloc0(sizeof(ExtremeSet));
+
+	set->base = methods;
+	set->rows = *rows;
+	set->last = is_last;
+	if (by_value)
+		extreme_rank(set, type, collation);
+	positions_start(&set->positions, rows->nrows);
+	return &set->base;
+}
+
+PieceSet *
+ls_min_max_set(const PieceValues *rows, Oid type, Oid collation, bool is_max)
+{
+	return extreme_set(rows, true, type, collation, is_max);
+}
+
+PieceSet *
+ls_first_last_set(const PieceValues *rows, bool is_last)
+{
+	return extreme_set(rows, false, InvalidOid, InvalidOid, is_last);
+}
+
 /* Where the pieces of an SQL function go. */
 typedef struct PieceStore
 {
@@ -656,7 +716,7 @@ return_pieces(FunctionCallInfo fcinfo, ArrayType *spans, PieceSet *set)
 	store.store = rsinfo->setResult;
 	store.desc = rsinfo->setDesc;
 	store.range_type = ls_timeline_range_type();
-	ls_pieces_sweep(spans, set, store_piece, &store);
+	ls_pieces_sweep(collect_bounds(spans), set, store_piece, &store);
 	return (Datum) 0;
 }
 
@@ -669,19 +729,23 @@ spans_of_call(FunctionCallInfo fcinfo)
 	return PG_GETARG_ARRAYTYPE_P(0);
 }
 
-/* The values of a piece function, or NULL. */
-static ArrayType *
-values_of_call(FunctionCallInfo fcinfo)
+/* The values that belong to the spans. */
+static PieceValues
+values_of_call(FunctionCallInfo fcinfo, ArrayType *spans)
 {
-	return PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
+	PieceValues rows = {.nrows = ArrayGetNItems(ARR_NDIM(spans), ARR_DIMS(spans))};
+
+	if (!PG_ARGISNULL(1))
+		rows.nvalues = read_array(PG_GETARG_ARRAYTYPE_P(1), &rows.values, &rows.nulls);
+	return rows;
 }
 
 /* The type of the values, which polymorphism has resolved. */
 static Oid
-value_type_of_call(FunctionCallInfo fcinfo, ArrayType *vals)
+value_type_of_call(FunctionCallInfo fcinfo)
 {
-	if (vals != NULL)
-		return ARR_ELEMTYPE(vals);
+	if (!PG_ARGISNULL(1))
+		return ARR_ELEMTYPE(PG_GETARG_ARRAYTYPE_P(1));
 	return get_base_element_type(get_fn_expr_argtype(fcinfo->flinfo, 1));
 }
 
@@ -689,9 +753,7 @@ value_type_of_call(FunctionCallInfo fcinfo, ArrayType *vals)
 Datum
 leadstream_count_pieces(PG_FUNCTION_ARGS)
 {
-	CountSet	set = {{count_enter, count_leave, count_mark, count_value}, 0};
-
-	return return_pieces(fcinfo, spans_of_call(fcinfo), &set.base);
+	return return_pieces(fcinfo, spans_of_call(fcinfo), ls_count_set());
 }
 
 /*
@@ -702,28 +764,11 @@ Datum
 leadstream_distinct_pieces(PG_FUNCTION_ARGS)
 {
 	ArrayType  *spans = spans_of_call(fcinfo);
-	ArrayType  *vals = values_of_call(fcinfo);
-	DistinctSet set = {{distinct_enter, distinct_leave, distinct_mark,
-	distinct_value}};
-	RowValues	rows;
+	PieceValues rows = values_of_call(fcinfo, spans);
 
-	read_values(&rows, spans, vals);
-	distinct_start(&set, &rows, value_type_of_call(fcinfo, vals),
-				   PG_GET_COLLATION());
-	return return_pieces(fcinfo, spans, &set.base);
-}
-
-/* The common part of sum_pieces and avg_pieces. */
-static Datum
-sum_pieces(FunctionCallInfo fcinfo,
-		   Datum (*value) (PieceSet *set, bool *isnull))
-{
-	ArrayType  *spans = spans_of_call(fcinfo);
-	SumSet		set = {{sum_enter, sum_leave, sum_mark, value}};
-
-	read_values(&set.rows, spans, values_of_call(fcinfo));
-	ls_sum_start(&set.sum);
-	return return_pieces(fcinfo, spans, &set.base);
+	return return_pieces(fcinfo, spans,
+						 ls_distinct_set(&rows, value_type_of_call(fcinfo),
+										 PG_GET_COLLATION()));
 }
 
 /*
@@ -733,7 +778,10 @@ sum_pieces(FunctionCallInfo fcinfo,
 Datum
 leadstream_sum_pieces(PG_FUNCTION_ARGS)
 {
-	return sum_pieces(fcinfo, sum_value);
+	ArrayType  *spans = spans_of_call(fcinfo);
+	PieceValues rows = values_of_call(fcinfo, spans);
+
+	return return_pieces(fcinfo, spans, ls_sum_set(&rows, false));
 }
 
 /*
@@ -743,7 +791,10 @@ leadstream_sum_pieces(PG_FUNCTION_ARGS)
 Datum
 leadstream_avg_pieces(PG_FUNCTION_ARGS)
 {
-	return sum_pieces(fcinfo, avg_value);
+	ArrayType  *spans = spans_of_call(fcinfo);
+	PieceValues rows = values_of_call(fcinfo, spans);
+
+	return return_pieces(fcinfo, spans, ls_sum_set(&rows, true));
 }
 
 /* The common part of min_, max_, first_ and last_pieces. */
@@ -751,16 +802,12 @@ static Datum
 extreme_pieces(FunctionCallInfo fcinfo, bool by_value, bool last)
 {
 	ArrayType  *spans = spans_of_call(fcinfo);
-	ArrayType  *vals = values_of_call(fcinfo);
-	ExtremeSet	set = {{extreme_enter, extreme_leave, extreme_mark,
-	extreme_value}};
+	PieceValues rows = values_of_call(fcinfo, spans);
 
-	read_values(&set.rows, spans, vals);
-	set.last = last;
-	if (by_value)
-		extreme_rank(&set, value_type_of_call(fcinfo, vals), PG_GET_COLLATION());
-	positions_start(&set.positions, set.rows.nrows);
-	return return_pieces(fcinfo, spans, &set.base);
+	return return_pieces(fcinfo, spans,
+						 by_value ? ls_min_max_set(&rows, value_type_of_call(fcinfo),
+												   PG_GET_COLLATION(), last) :
+						 ls_first_last_set(&rows, last));
 }
 
 /*

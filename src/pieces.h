@@ -8,8 +8,6 @@
 #ifndef LS_PIECES_H
 #define LS_PIECES_H
 
-#include "utils/array.h"
-
 #include "timeline.h"
 
 /*
@@ -33,10 +31,38 @@ struct PieceSet
 typedef void (*PieceConsumer) (void *arg, Span piece, Datum value, bool isnull);
 
 /*
- * Sweep over the spans, an array of tstzmultirange: spans[i] is when row i
- * counts (null: never).  The pieces have no gap and cover all time.
+ * When rows count: a row may have many spans, which do not overlap.  Lives in
+ * the current memory context until the sweep frees it; room is a guess.
  */
-extern void ls_pieces_sweep(ArrayType *spans, PieceSet *set,
+typedef struct PieceBounds PieceBounds;
+
+extern PieceBounds *ls_pieces_bounds(int64 room);
+extern void ls_pieces_add(PieceBounds *bounds, int row, Span span);
+
+/* Sweep over the spans.  The pieces have no gap and cover all time. */
+extern void ls_pieces_sweep(PieceBounds *bounds, PieceSet *set,
 							PieceConsumer consumer, void *arg);
+
+/* The values of the rows; a row at or behind nvalues has none. */
+typedef struct PieceValues
+{
+	int			nrows;
+	int			nvalues;
+	Datum	   *values;
+	bool	   *nulls;
+} PieceValues;
+
+/*
+ * The sets of the aggregates, palloc'd; the values must live as long.  count
+ * and count(distinct) give a bigint, sum and avg take and give a numeric, min,
+ * max, first and last what they are given.  Rows are first and last by their
+ * number.
+ */
+extern PieceSet *ls_count_set(void);
+extern PieceSet *ls_distinct_set(const PieceValues *rows, Oid type, Oid collation);
+extern PieceSet *ls_sum_set(const PieceValues *rows, bool is_average);
+extern PieceSet *ls_min_max_set(const PieceValues *rows, Oid type, Oid collation,
+								bool is_max);
+extern PieceSet *ls_first_last_set(const PieceValues *rows, bool is_last);
 
 #endif							/* LS_PIECES_H */

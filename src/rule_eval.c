@@ -32,9 +32,8 @@
 #include "utils/timestamp.h"
 
 #include "instant.h"
+#include "judge.h"
 #include "key_scan.h"
-#include "row_set.h"
-#include "rule_eval.h"
 #include "timeline.h"
 #include "value.h"
 
@@ -86,23 +85,6 @@ typedef struct SharedEntry
 #define SH_DECLARE
 #define SH_DEFINE
 #include "lib/simplehash.h"
-
-struct Judge
-{
-	ContactSource *contacts;
-	Snapshot	snapshot;
-	RowReading	reading;
-	Oid			fresh_relid;	/* new rows are in this table */
-	KeyScan    *contact_scan;
-	TupleTableSlot *contact;	/* row of the contact stepped to, or NULL */
-	List	   *scans;			/* of JudgeScan * */
-	shared_hash *by_address;
-	shared_hash *by_digest;
-	RuleProgram *program;		/* being judged */
-	ExprContext *econtext;
-	MemoryContext mcxt;			/* the judge's own */
-	MemoryContext contact_mcxt; /* reset with each contact */
-};
 
 /* ----------
  * Judging.
@@ -218,6 +200,12 @@ judge_scan(Judge *judge, ActivitySource *source)
 	return s->rows;
 }
 
+KeyScan *
+ls_judge_rows(Judge *judge, ActivitySource *source)
+{
+	return ls_rowscan_take(judge_scan(judge, source));
+}
+
 /* ----------
  * What programs share.
  * ----------
@@ -278,35 +266,42 @@ typedef struct Accumulator
 	int			nvalues;
 	int			maxvalues;
 	bool		has_row;		/* first, last */
-	TimestampTz row_time;
-	Datum	   *row_key;
-	Oid			row_tableoid;
-	ItemPointerData row_tid;
+	RowOrder	row;
 } Accumulator;
 
-/* Is this row before the one held, in the order of first and last? */
-static int
-compare_rows(Accumulator *acc, SourceProgram *source, TupleTableSlot *row,
-			 TimestampTz at, Relation leaf, ItemPointer tid)
+int
+ls_judge_row_cmp(const SourceProgram *source, const RowOrder *a, const RowOrder *b)
 {
-	if (at != acc->row_time)
-		return at < acc->row_time ? -1 : 1;
+	if (a->at != b->at)
+		return a->at < b->at ? -1 : 1;
 	for (int i = 0; i < source->nkeys; i++)
 	{
-		bool		isnull;
-		Datum		key = slot_getattr(row, source->key_attnos[i], &isnull);
 		int			cmp = DatumGetInt32(FunctionCall2Coll(&source->key_cmps[i],
 														  source->key_collations[i],
-														  key, acc->row_key[i]));
+														  a->key[i], b->key[i]));
 
 		if (cmp != 0)
 			return cmp;
 	}
 	if (source->nkeys > 0)
 		return 0;
-	if (RelationGetRelid(leaf) != acc->row_tableoid)
-		return RelationGetRelid(leaf) < acc->row_tableoid ? -1 : 1;
-	return ItemPointerCompare(tid, &acc->row_tid);
+	if (a->tableoid != b->tableoid)
+		return a->tableoid < b->tableoid ? -1 : 1;
+	return ItemPointerCompare((ItemPointer) &a->tid, (ItemPointer) &b->tid);
+}
+
+/* Is this row before the one held, in the order of first and last? */
+static int
+compare_rows(Accumulator *acc, SourceProgram *source, TupleTableSlot *row,
+			 TimestampTz at, Relation leaf, ItemPointer tid)
+{
+	Datum		key[INDEX_MAX_KEYS];
+	RowOrder	other = {at, key, RelationGetRelid(leaf), *tid};
+	bool		isnull;
+
+	for (int i = 0; i < source->nkeys && at == acc->row.at; i++)
+		key[i] = slot_getattr(row, source->key_attnos[i], &isnull);
+	return ls_judge_row_cmp(source, &other, &acc->row);
 }
 
 /* Hold a value instead of the one held: a contact may have millions of rows. */
@@ -327,11 +322,11 @@ hold_row(Accumulator *acc, SourceProgram *source, TupleTableSlot *row,
 	bool		had_row = acc->has_row;
 
 	acc->has_row = true;
-	acc->row_time = at;
-	acc->row_tableoid = RelationGetRelid(leaf);
-	acc->row_tid = *tid;
-	if (acc->row_key == NULL && source->nkeys > 0)
-		acc->row_key = palloc(sizeof(Datum) * source->nkeys);
+	acc->row.at = at;
+	acc->row.tableoid = RelationGetRelid(leaf);
+	acc->row.tid = *tid;
+	if (acc->row.key == NULL && source->nkeys > 0)
+		acc->row.key = palloc(sizeof(Datum) * source->nkeys);
 	for (int i = 0; i < source->nkeys; i++)
 	{
 		bool		isnull;
@@ -340,8 +335,8 @@ hold_row(Accumulator *acc, SourceProgram *source, TupleTableSlot *row,
 		Datum		key = slot_getattr(row, source->key_attnos[i], &isnull);
 
 		if (had_row && !att->attbyval)
-			pfree(DatumGetPointer(acc->row_key[i]));
-		acc->row_key[i] = datumCopy(key, att->attbyval, att->attlen);
+			pfree(DatumGetPointer(acc->row.key[i]));
+		acc->row.key[i] = datumCopy(key, att->attbyval, att->attlen);
 	}
 }
 
@@ -501,7 +496,7 @@ aggregate_rows(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 	ExprState  *where = source->where.expr == NULL ? NULL :
 		ls_program_state(judge->program, &source->where);
 	pg_tz	   *tz = judge->contacts->tz;
-	KeyScan    *scan = ls_rowscan_take(judge_scan(judge, activity));
+	KeyScan    *scan = ls_judge_rows(judge, activity);
 	bool		need_fresh = needs_fresh(judge, agg, source);
 	bool		is_last = bound->func == RULE_AGG_LAST &&
 		ls_keyscan_is_newest_first(scan);
@@ -528,7 +523,7 @@ aggregate_rows(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 				continue;
 			/* what comes now is older than the last row */
 			if (is_last && acc.has_row && (result->fresh || !need_fresh) &&
-				at < acc.row_time)
+				at < acc.row.at)
 				break;
 			if (!ls_row_counts(at, bound->older, bound->within, tz, judge->reading.clock))
 				continue;
@@ -575,8 +570,8 @@ compute_aggregate(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 	MemoryContextSwitchTo(oldcxt);
 }
 
-static void
-set_param(RuleProgram *program, BoundNode *bound, int i, Datum value, bool isnull)
+void
+ls_judge_set_param(RuleProgram *program, BoundNode *bound, int i, Datum value, bool isnull)
 {
 	BoundAggregate *agg = program->aggregates[list_nth_int(bound->refs, i)].bound;
 	ParamExternData *param = &program->params->params[i + 1];
@@ -587,9 +582,8 @@ set_param(RuleProgram *program, BoundNode *bound, int i, Datum value, bool isnul
 	param->ptype = type_is_array(agg->result_type) ? TEXTOID : agg->result_type;
 }
 
-/* The test's answer, with the values of its aggregates set. */
-static bool
-eval_test(Judge *judge, RuleProgram *program, NodeProgram *node)
+bool
+ls_judge_eval_test(Judge *judge, RuleProgram *program, NodeProgram *node)
 {
 	bool		isnull;
 	bool		result;
@@ -627,15 +621,15 @@ judge_by_limit(Judge *judge, RuleProgram *program, NodeProgram *node, bool *resu
 		total += limit;
 		need_fresh |= needs_fresh(judge, agg, &agg->sources[i]);
 	}
-	set_param(program, node->bound, 0, Int64GetDatum(total), false);
-	*result = eval_test(judge, program, node);
+	ls_judge_set_param(program, node->bound, 0, Int64GetDatum(total), false);
+	*result = ls_judge_eval_test(judge, program, node);
 	if (*result && need_fresh)
 		return false;
 	/* the number it is compared with is a constant */
 	if (!node->knows_none)
 	{
-		set_param(program, node->bound, 0, Int64GetDatum(0), false);
-		node->says_none = eval_test(judge, program, node);
+		ls_judge_set_param(program, node->bound, 0, Int64GetDatum(0), false);
+		node->says_none = ls_judge_eval_test(judge, program, node);
 		node->knows_none = true;
 	}
 	return total == 0 || node->says_none == *result;
@@ -658,9 +652,9 @@ judge_test(Judge *judge, RuleProgram *program, NodeProgram *node,
 
 		if (!value->known)
 			compute_aggregate(judge, &program->aggregates[lfirst_int(lc)], value);
-		set_param(program, bound, foreach_current_index(lc), value->value, value->isnull);
+		ls_judge_set_param(program, bound, foreach_current_index(lc), value->value, value->isnull);
 	}
-	result = eval_test(judge, program, node);
+	result = ls_judge_eval_test(judge, program, node);
 	if (result && fresh)
 		foreach(lc, bound->refs)
 			if (list_nth_int(bound->truer, foreach_current_index(lc)) &&
@@ -700,6 +694,17 @@ judge_node(Judge *judge, RuleProgram *program, NodeProgram *node,
 	return result;
 }
 
+void
+ls_judge_take_program(Judge *judge, RuleProgram *program)
+{
+	judge->program = program;
+	judge->econtext->ecxt_innertuple = judge->contact;
+	judge->econtext->ecxt_param_list_info = program->params;
+	program->params->params[0].value = TimestampTzGetDatum(judge->reading.clock);
+	program->params->params[0].isnull = false;
+	program->params->params[0].pflags = PARAM_FLAG_CONST;
+}
+
 bool
 ls_judge_program(Judge *judge, RuleProgram *program, bool *fresh)
 {
@@ -708,12 +713,7 @@ ls_judge_program(Judge *judge, RuleProgram *program, bool *fresh)
 	Assert(judge->contact != NULL);
 	values = MemoryContextAllocZero(judge->contact_mcxt,
 									sizeof(AggregateValue) * Max(program->naggregates, 1));
-	judge->program = program;
-	judge->econtext->ecxt_innertuple = judge->contact;
-	judge->econtext->ecxt_param_list_info = program->params;
-	program->params->params[0].value = TimestampTzGetDatum(judge->reading.clock);
-	program->params->params[0].isnull = false;
-	program->params->params[0].pflags = PARAM_FLAG_CONST;
+	ls_judge_take_program(judge, program);
 	if (fresh)
 		*fresh = false;
 	return judge_node(judge, program, program->root, values, fresh);

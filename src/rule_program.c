@@ -265,6 +265,13 @@ plan_condition(CompileState *state, const BoundExpr *bound, const BoundNode *tes
 	return plan(state, bound->sql, bound->is_timeline, true, test, activity);
 }
 
+/* The timeline that a planned condition asks whether it contains the clock. */
+static Expr *
+timeline_of(Expr *condition)
+{
+	return linitial(castNode(OpExpr, condition)->args);
+}
+
 /*
  * Compile in the name of who made the program: whoever runs it first need not
  * have his rights.  An error sets the user back with its subtransaction.
@@ -352,6 +359,7 @@ compile_aggregate(CompileState *state, AggregateProgram *agg, BoundAggregate *ke
 		Relation	rel = table_open(s->source->relid, AccessShareLock);
 
 		source->source = s->source;
+		state->program->has_times |= s->source->time_attno != InvalidAttrNumber;
 		/* found out now, it is the rule's error, later it would be the insert's */
 		if (!ls_keyscan_can_compare(TupleDescAttr(RelationGetDescr(rel),
 												  s->source->contact_attno - 1)->atttypid,
@@ -361,7 +369,11 @@ compile_aggregate(CompileState *state, AggregateProgram *agg, BoundAggregate *ke
 					 errmsg("column \"%s\" of table \"%s\" cannot be compared with the key of the contacts table",
 							s->source->contact_name, RelationGetRelationName(rel))));
 		if (s->where)
+		{
 			source->where.expr = plan_condition(state, s->where, NULL, rel);
+			if (s->where->is_timeline)
+				source->where_timeline.expr = timeline_of(source->where.expr);
+		}
 		if (s->filter && strcmp(s->filter->sql, s->where->sql) == 0)
 			source->filter_expr = source->where.expr;
 		else if (s->filter)
@@ -432,6 +444,8 @@ compile_node(CompileState *state, BoundNode *kept, const BoundNode *bound)
 			if (lfirst_int(lc2))
 				state->program->aggregates[lfirst_int(lc)].wants_fresh = true;
 		node->test.expr = plan_condition(state, bound->test, bound, NULL);
+		if (bound->test->is_timeline)
+			node->timeline.expr = timeline_of(node->test.expr);
 		node->by_limit = is_limitable(state->bound, bound);
 		if (bound->refs == NIL && !bound->test->is_timeline)
 			node->test_expr = node->test.expr;
@@ -538,6 +552,87 @@ keep_rule(const BoundRule *bound)
 	return kept;
 }
 
+/* Do fewer rows never make the test truer, if more do? */
+static bool
+is_one_way(const BoundAggregate *agg, const BoundNode *node)
+{
+	if (agg->func == RULE_AGG_EXISTS)
+		return node->origin->kind == RULE_ALONE;
+	if (agg->func != RULE_AGG_COUNT || node->origin->kind != RULE_TEST)
+		return false;
+	switch ((RuleOp) node->origin->op)
+	{
+		case RULE_OP_LT:
+		case RULE_OP_LE:
+		case RULE_OP_GT:
+		case RULE_OP_GE:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Can time alone make the test of an aggregate truer?  Rows that leave a window
+ * can, unless it takes more rows; and rows that begin to count late, or while
+ * the clock is in their where.
+ */
+static bool
+aggregate_turns(const BoundAggregate *agg, const BoundNode *node, bool is_truer)
+{
+	ListCell   *lc;
+
+	if (agg->older || (agg->within && !(is_truer && is_one_way(agg, node))))
+		return true;
+	foreach(lc, agg->sources)
+	{
+		BoundSource *source = lfirst(lc);
+
+		if (source->where && source->where->is_timeline)
+			return true;
+	}
+	return false;
+}
+
+static bool
+node_turns(const BoundRule *bound, const BoundNode *node)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	check_stack_depth();
+	if (node->kind == BOUND_TEST && node->test->is_timeline)
+		return true;
+	forboth(lc, node->refs, lc2, node->truer)
+		if (aggregate_turns(list_nth(bound->aggregates, lfirst_int(lc)), node, lfirst_int(lc2)))
+			return true;
+	foreach(lc, node->kids)
+		if (node_turns(bound, lfirst(lc)))
+			return true;
+	return false;
+}
+
+bool
+ls_rule_turns_by_time(const BoundRule *bound)
+{
+	return node_turns(bound, bound->root);
+}
+
+bool
+ls_rule_needs_seeds(const BoundRule *bound)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (ls_rule_turns_by_time(bound))
+		return true;
+	foreach(lc, bound->aggregates)
+		foreach(lc2, ((BoundAggregate *) lfirst(lc))->sources)
+			if (((BoundSource *) lfirst(lc2))->source->time_attno != InvalidAttrNumber)
+				return true;
+	return false;
+}
+
 static int
 max_refs(const BoundNode *node)
 {
@@ -562,6 +657,7 @@ ls_program_make(const BoundRule *bound)
 	program->userid = GetUserId();
 	program->bound = keep_rule(bound);
 	program->naggregates = list_length(bound->aggregates);
+	program->turns_by_time = ls_rule_turns_by_time(bound);
 	program->aggregates = palloc0(sizeof(AggregateProgram) * Max(program->naggregates, 1));
 
 	state.contacts = table_open(bound->contacts->relid, AccessShareLock);

@@ -33,6 +33,7 @@ typedef struct SourceProgram
 	Expr	   *filter_expr;	/* see BoundSource; NULL: there is none */
 	Piece		filter;			/* the same, unless it is where itself */
 	Piece		value;
+	Piece		where_timeline; /* none: where has no clock in it */
 	uint64		digest;			/* of what it reads: to find the same in
 								 * another program, never to be sure of it */
 	int			nkeys;			/* primary key, for first and last */
@@ -58,6 +59,7 @@ typedef struct NodeProgram
 	int			nkids;
 	struct NodeProgram **kids;
 	Piece		test;
+	Piece		timeline;		/* of a test with the clock in it */
 	bool		by_limit;		/* of a count, that it can be worth limiting
 								 * before any row is looked at; */
 	bool		knows_none;		/* then, once asked, */
@@ -84,6 +86,8 @@ typedef struct RuleProgram
 	AggregateProgram *aggregates;
 	int			naggregates;
 	ParamListInfo params;		/* the clock and the aggregates of a test */
+	bool		turns_by_time;	/* see ls_rule_turns_by_time */
+	bool		has_times;		/* does it read rows that have a time? */
 } RuleProgram;
 
 /*
@@ -96,6 +100,18 @@ extern RuleProgram *ls_program_make(const BoundRule *bound);
 /* Bind a rule and make a program, leaving nothing else behind. */
 extern RuleProgram *ls_program_from_rule(const Rule *rule, ContactSource *contacts,
 										 List *activities);
+
+/*
+ * Can time alone make the rule true of a contact that has no rows in the
+ * future?
+ */
+extern bool ls_rule_turns_by_time(const BoundRule *bound);
+
+/*
+ * Is there something to be found out about contacts when the rule is put to
+ * work: does it turn by time, or speak of rows that may lie in the future?
+ */
+extern bool ls_rule_needs_seeds(const BoundRule *bound);
 
 /* A piece of the program, ready to run. */
 extern ExprState *ls_program_compile(RuleProgram *program, Piece *piece);

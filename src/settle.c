@@ -14,12 +14,19 @@
  *	   concurrent writers of these contacts did is visible now.  Where rows
  *	   may concern many streams, it depends on the contact which: now that is
  *	   looked up, and those that have the match are dropped as in 1.
- *	4. Each candidate is judged.  A rule that is true is a new match if a row
+ *	4. What is overdue by the clock queue (due.c) is settled first, of how
+ *	   things were before the statement: time alone may have made a match that
+ *	   no tick() has seen yet.
+ *	5. Each candidate is judged.  A rule that is true is a new match if a row
  *	   of the statement counts in a condition in force, or else if the rule
  *	   was not true before: judged again under the same snapshot set back to
  *	   before the statement's command, in which its rows do not exist and the
  *	   contact is as it was.
- *	5. The matches are delivered.
+ *	6. The matches are delivered, and of contacts that did not match it is
+ *	   noted when time alone may make them.
+ *
+ * A tick brings candidates of the clock queue, which are judged by 4 alone, of
+ * how things are.
  *
  * A statement may gather millions of candidates, so they are settled in
  * chunks of contacts in key order, each with its own snapshot and clock.
@@ -48,195 +55,14 @@
 #include "utils/timestamp.h"
 
 #include "attempt.h"
-#include "contact_lock.h"
-#include "deliver.h"
+#include "chunk.h"
 #include "evidence.h"
 #include "guc.h"
-#include "key_scan.h"
 #include "lookup.h"
-#include "settle.h"
 
 /* Contacts locked and judged under one snapshot. */
 #define SETTLE_CHUNK	5000
 
-/* Attribute numbers of the lead tables. */
-#define LEAD_ID				1
-#define LEAD_CONTACT		2
-#define LEAD_TEAM			3
-#define LEAD_MATCH_LEAD		1
-#define LEAD_MATCH_STREAM	2
-
-typedef enum Verdict
-{
-	VERDICT_OPEN,
-	VERDICT_NO,
-	VERDICT_MATCH
-} Verdict;
-
-/* Candidates of whole contacts, in key order. */
-typedef struct Chunk
-{
-	Settlement *settlement;
-	ContactOrder *order;
-	Candidate  *candidates;
-	int			count;
-	int			room;
-	CachedStream **streams;		/* NULL: to be looked up, or gone */
-	RowPlace   *places;			/* where a contact was locked; beside its first
-								 * candidate */
-	Verdict    *verdicts;
-	TimestampTz clock;
-} Chunk;
-
-/* A match on record, of one contact. */
-typedef struct KnownMatch
-{
-	int32		team_id;
-	int32		stream_id;
-} KnownMatch;
-
-
-/* -------------------------------------------------------------------------
- * Order
- * -------------------------------------------------------------------------
- */
-
-/*
- * The candidates of one row, of which there may be many, stand together as it
- * gathered them: a run.
- */
-typedef struct Run
-{
-	Datum		key;
-	int64		start;
-	int64		count;
-} Run;
-
-static inline int
-cmp_int_run(const Run *l, const Run *r)
-{
-	if (DatumGetInt64(l->key) != DatumGetInt64(r->key))
-		return DatumGetInt64(l->key) < DatumGetInt64(r->key) ? -1 : 1;
-	return l->start < r->start ? -1 : 1;
-}
-
-#define ST_SORT			sort_int_runs
-#define ST_ELEMENT_TYPE	Run
-#define ST_COMPARE(a, b) cmp_int_run(a, b)
-#define ST_SCOPE		static
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
-static int
-cmp_run(const void *a, const void *b, void *arg)
-{
-	const Run  *l = a;
-	const Run  *r = b;
-	int			cmp = ls_contact_cmp(arg, l->key, r->key);
-
-	if (cmp != 0)
-		return cmp;
-	return l->start < r->start ? -1 : 1;
-}
-
-/*
- * The order of one contact's candidates.  Of equal ones the one that came first
- * stands first: its row is the evidence.  Rows of a statement come in the order
- * of their tids or nearly so, and any of them will do.
- */
-static inline int
-cmp_candidate(const Candidate *l, const Candidate *r)
-{
-	if (l->stream_id != r->stream_id)
-		return l->stream_id < r->stream_id ? -1 : 1;
-	if (l->digest != r->digest)
-		return l->digest < r->digest ? -1 : 1;
-	if (l->origin != r->origin)
-		return l->origin < r->origin ? -1 : 1;
-	return ItemPointerCompare((ItemPointer) &l->tid, (ItemPointer) &r->tid);
-}
-
-#define ST_SORT			sort_candidates
-#define ST_ELEMENT_TYPE	Candidate
-#define ST_COMPARE(a, b) cmp_candidate(a, b)
-#define ST_SCOPE		static
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
-/* Sort one contact's candidates and drop repetitions; returns how many are left. */
-static int64
-sort_contact(Candidate *first, int64 n)
-{
-	int64		last = 0;
-
-	sort_candidates(first, n);
-	for (int64 i = 1; i < n; i++)
-	{
-		if (first[i].stream_id != first[last].stream_id ||
-			first[i].digest != first[last].digest)
-			first[++last] = first[i];
-		else if (first[last].stream_id == 0)
-			first[last].is_several = true;
-	}
-	return last + 1;
-}
-
-void
-ls_settle_compact(Settlement *settlement)
-{
-	ContactOrder order;
-	Candidate  *c = settlement->candidates;
-	Candidate  *sorted;
-	Run		   *runs;
-	int64		nruns = 0;
-	int64		kept = 0;
-	int64		end;
-
-	if (settlement->ncandidates < 2)
-		return;
-	ls_contact_order_init(&order, settlement->set->contacts);
-	for (int64 i = 0; i < settlement->ncandidates; i++)
-		if (i == 0 || c[i].key != c[i - 1].key)
-			nruns++;
-	runs = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Run) * (Size) nruns);
-	sorted = MemoryContextAllocHuge(CurrentMemoryContext,
-									sizeof(Candidate) * (Size) settlement->ncandidates);
-	nruns = 0;
-	for (int64 i = 0; i < settlement->ncandidates; i++)
-	{
-		if (i == 0 || c[i].key != c[i - 1].key)
-		{
-			runs[nruns].key = c[i].key;
-			runs[nruns].start = i;
-			runs[nruns++].count = 0;
-		}
-		runs[nruns - 1].count++;
-	}
-	/* the Datum of an int4 has its sign, and so compares as it is */
-	if (order.is_int8 || order.is_int4)
-		sort_int_runs(runs, nruns);
-	else
-		qsort_arg(runs, nruns, sizeof(Run), cmp_run, &order);
-
-	for (int64 start = 0; start < nruns; start = end)
-	{
-		Candidate  *first = &sorted[kept];
-		int64		n = 0;
-
-		for (end = start;
-			 end < nruns && ls_contact_cmp(&order, runs[end].key, runs[start].key) == 0;
-			 end++)
-		{
-			memcpy(first + n, c + runs[end].start, sizeof(Candidate) * runs[end].count);
-			n += runs[end].count;
-		}
-		kept += sort_contact(first, n);
-	}
-	memcpy(c, sorted, sizeof(Candidate) * (Size) kept);
-	settlement->ncandidates = kept;
-	pfree(sorted);
-	pfree(runs);
-}
 
 static int
 cmp_rekeyed(const void *a, const void *b, void *arg)
@@ -267,204 +93,10 @@ old_key(Settlement *settlement, ContactOrder *order, Datum key)
 	return key;
 }
 
-/* The end of the run of one contact's candidates that starts here. */
-static int
-contact_end(Chunk *chunk, int start)
-{
-	int			end = start + 1;
-
-	while (end < chunk->count &&
-		   ls_contact_cmp(chunk->order, chunk->candidates[start].key,
-						  chunk->candidates[end].key) == 0)
-		end++;
-	return end;
-}
-
-
-/* -------------------------------------------------------------------------
- * What is on record already
- * -------------------------------------------------------------------------
- */
-
-/* Does every team of the stream have the match? */
-static bool
-is_on_record(const StreamRow *stream, KnownMatch *known, int nknown)
-{
-	for (int t = 0; t < stream->nteams; t++)
-	{
-		int			i;
-
-		for (i = 0; i < nknown; i++)
-			if (known[i].stream_id == stream->stream_id &&
-				known[i].team_id == stream->team_ids[t])
-				break;
-		if (i == nknown)
-			return false;
-	}
-	return true;
-}
-
-/* Leads and their matches, read under one snapshot. */
-typedef struct Records
-{
-	Snapshot	snapshot;		/* NULL: nothing is open yet */
-	KeyScan    *leads;
-	Oid			match_relid;
-	KeyScan    *matches;		/* NULL until there is a lead */
-} Records;
-
-/*
- * Drop those of a contact's candidates, from start to end, whose streams it
- * has the matches of.
- */
-static void
-drop_recorded_of_contact(Chunk *chunk, Records *records, int start, int end)
-{
-	TupleTableSlot *slot;
-	KnownMatch *known = NULL;
-	int			nknown = 0;
-	int			room = 0;
-
-	ls_keyscan_start(records->leads, chunk->candidates[start].key, NULL);
-	while ((slot = ls_keyscan_next(records->leads, NULL, NULL)) != NULL)
-	{
-		bool		isnull;
-		Datum		lead_id = slot_getattr(slot, LEAD_ID, &isnull);
-		int32		team_id = DatumGetInt32(slot_getattr(slot, LEAD_TEAM, &isnull));
-
-		if (records->matches == NULL)
-			records->matches = ls_keyscan_open(records->match_relid, LEAD_MATCH_LEAD,
-											   INT8OID, InvalidAttrNumber,
-											   records->snapshot);
-		ls_keyscan_start(records->matches, lead_id, NULL);
-		while ((slot = ls_keyscan_next(records->matches, NULL, NULL)) != NULL)
-		{
-			if (nknown == room)
-			{
-				room = Max(16, room * 2);
-				known = known == NULL ? palloc(room * sizeof(KnownMatch)) :
-					repalloc(known, room * sizeof(KnownMatch));
-			}
-			known[nknown].team_id = team_id;
-			known[nknown++].stream_id =
-				DatumGetInt32(slot_getattr(slot, LEAD_MATCH_STREAM, &isnull));
-		}
-	}
-	for (int i = start; i < end && nknown > 0; i++)
-		if (chunk->streams[i] && chunk->verdicts[i] == VERDICT_OPEN &&
-			is_on_record(chunk->streams[i]->row, known, nknown))
-			chunk->verdicts[i] = VERDICT_NO;
-	if (known)
-		pfree(known);
-}
-
-/*
- * Drop the candidates that would add nothing: of those that rows named, or of
- * those that were found since.  False: there are no lead tables, so nothing
- * can be added at all.
- */
-static bool
-drop_recorded(Chunk *chunk, bool is_found)
-{
-	ContactSource *contacts = chunk->settlement->set->contacts;
-	Oid			lead_relid = ls_catalog_relid("lead");
-	Records		records = {.match_relid = ls_catalog_relid("lead_match")};
-	int			end;
-
-	if (!OidIsValid(lead_relid) || !OidIsValid(records.match_relid))
-		return false;
-
-	for (int start = 0; start < chunk->count; start = end)
-	{
-		bool		any = false;
-
-		end = contact_end(chunk, start);
-		for (int i = start; i < end && !any; i++)
-			any = chunk->streams[i] != NULL && chunk->candidates[i].is_found == is_found &&
-				chunk->verdicts[i] == VERDICT_OPEN;
-		if (!any)
-			continue;
-		if (records.snapshot == NULL)
-		{
-			CommandCounterIncrement();
-			records.snapshot = RegisterSnapshot(GetLatestSnapshot());
-			records.leads = ls_keyscan_open(lead_relid, LEAD_CONTACT, contacts->key_base,
-											InvalidAttrNumber, records.snapshot);
-		}
-		drop_recorded_of_contact(chunk, &records, start, end);
-	}
-	if (records.snapshot)
-	{
-		if (records.matches)
-			ls_keyscan_close(records.matches);
-		ls_keyscan_close(records.leads);
-		UnregisterSnapshot(records.snapshot);
-	}
-	return true;
-}
-
-
 /* -------------------------------------------------------------------------
  * Streams
  * -------------------------------------------------------------------------
  */
-
-/* How many candidates one stands for. */
-static int64
-weight(Settlement *settlement, const Candidate *candidate)
-{
-	return candidate->stream_id >= 0 ? 1 :
-		ls_groups_get(settlement->groups, CANDIDATE_GROUP(candidate->stream_id))->n;
-}
-
-/* Put the streams of groups in their places. */
-static void
-ungroup(Chunk *chunk)
-{
-	Settlement *settlement = chunk->settlement;
-	Candidate  *candidates;
-	int64		total = 0;
-	int			count = 0;
-	int			end;
-
-	if (settlement->groups == NULL)
-		return;
-	for (int i = 0; i < chunk->count; i++)
-		total += weight(settlement, &chunk->candidates[i]);
-	candidates = palloc_extended(sizeof(Candidate) * (Size) total, MCXT_ALLOC_HUGE);
-	for (int start = 0; start < chunk->count; start = end)
-	{
-		Candidate  *first = &candidates[count];
-		bool		is_sorted = true;
-		int			n = 0;
-
-		end = contact_end(chunk, start);
-		CHECK_FOR_INTERRUPTS();
-		for (int i = start; i < end; i++)
-		{
-			Candidate  *candidate = &chunk->candidates[i];
-			StreamGroup *group;
-
-			if (candidate->stream_id >= 0)
-			{
-				/* whoever comes after one of a group may be in it too */
-				is_sorted &= i == start || chunk->candidates[start].stream_id >= 0;
-				first[n++] = *candidate;
-				continue;
-			}
-			group = ls_groups_get(settlement->groups, CANDIDATE_GROUP(candidate->stream_id));
-			for (int k = 0; k < group->n; k++)
-			{
-				is_sorted &= n == 0 || first[n - 1].stream_id < group->streams[k];
-				first[n] = *candidate;
-				first[n++].stream_id = group->streams[k];
-			}
-		}
-		count += is_sorted ? n : sort_contact(first, n);
-	}
-	chunk->candidates = candidates;
-	chunk->count = count;
-}
 
 /* Point from candidates to their streams; those that are gone are dropped. */
 static void
@@ -655,7 +287,7 @@ expand(Chunk *chunk, Snapshot snapshot)
 		TupleTableSlot *contact = NULL;
 		bool		is_sought = false;
 
-		end = contact_end(chunk, start);
+		end = ls_chunk_contact_end(chunk, start);
 		serial++;
 		CHECK_FOR_INTERRUPTS();
 		for (int i = start; i < end; i++)
@@ -709,28 +341,34 @@ expand(Chunk *chunk, Snapshot snapshot)
 	chunk->places = result.places;
 	chunk->verdicts = result.verdicts;
 	chunk->count = result.count;
-	(void) drop_recorded(chunk, true);
+	(void) ls_chunk_drop_recorded(chunk, true);
 }
 
-/* Lock the contacts of open candidates; those that are gone are dropped. */
+/*
+ * Lock the contacts of open candidates; those that are gone are dropped.  A
+ * tick leaves those that somebody has; of one that is gone the entries are.
+ */
 static void
 lock_contacts(Chunk *chunk)
 {
 	RowLocker  *locker = ls_contact_lock_begin(chunk->settlement->set->contacts);
 	int			end;
 
+	if (chunk->settlement->is_tick)
+		ls_row_lock_skip(locker);
+
 	for (int start = 0; start < chunk->count; start = end)
 	{
 		int			open;
 
-		end = contact_end(chunk, start);
+		end = ls_chunk_contact_end(chunk, start);
 		for (open = start; open < end; open++)
 			if (chunk->verdicts[open] == VERDICT_OPEN)
 				break;
 		if (open < end && ls_row_lock_at(locker, chunk->candidates[start].key,
 										 &chunk->places[start]) == 0)
 			for (int i = start; i < end; i++)
-				chunk->verdicts[i] = VERDICT_NO;
+				chunk->verdicts[i] = chunk->settlement->is_tick ? VERDICT_LEFT : VERDICT_NO;
 	}
 	ls_row_lock_end(locker);
 }
@@ -804,6 +442,56 @@ take_own_key(Chunk *chunk, int start, int end, Datum key)
 		chunk->candidates[i].key = key;
 }
 
+/* A Judge of how things were before the statement, made by need. */
+typedef struct Past
+{
+	Judge	   *judge;
+	Snapshot	snapshot;
+	bool		stepped;		/* to the contact at hand */
+	bool		existed;
+} Past;
+
+/* Was there such a contact, which was the stream's to speak of? */
+static bool
+step_back(Chunk *chunk, Past *past, Snapshot snapshot, int start, CachedStream *stream)
+{
+	Settlement *settlement = chunk->settlement;
+
+	if (past->judge == NULL)
+	{
+		past->snapshot = snapshot_before(snapshot, settlement->command);
+		past->judge = ls_judge_begin(settlement->set->contacts, past->snapshot,
+									 chunk->clock, InvalidCommandId, InvalidOid);
+	}
+	if (!past->stepped)
+	{
+		past->existed = ls_judge_contact(past->judge,
+										 old_key(settlement, chunk->order,
+												 chunk->candidates[start].key));
+		past->stepped = true;
+	}
+	return past->existed && is_own_account(past->judge, stream);
+}
+
+/* Was the rule true of the contact before the statement, now? */
+static bool
+was_true(Chunk *chunk, int i, Past *past, Snapshot snapshot, int start,
+		 RuleProgram *program)
+{
+	return step_back(chunk, past, snapshot, start, chunk->streams[i]) &&
+		ls_judge_program(past->judge, program, NULL);
+}
+
+/* Had time alone made a match, up to an instant, before the statement came? */
+static bool
+judge_past(Chunk *chunk, int i, Past *past, Snapshot snapshot, int start,
+		   RuleProgram *program, TimestampTz upto)
+{
+	return ls_chunk_is_overdue(chunk, i, program, upto) &&
+		step_back(chunk, past, snapshot, start, chunk->streams[i]) &&
+		ls_chunk_judge_overdue(chunk, i, past->judge, program, upto);
+}
+
 /*
  * Judge the open candidates whose rules are foreign, or those whose rules are
  * not.  *current is the one being judged, for whoever catches an error.
@@ -815,17 +503,16 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 	Settlement *settlement = chunk->settlement;
 	StreamSet  *set = settlement->set;
 	Judge	   *judge = NULL;
-	Judge	   *judge_before = NULL;
-	Snapshot	before = NULL;
+	Past		past = {0};
 	int			end;
 
 	for (int start = 0; start < chunk->count; start = end)
 	{
 		bool		stepped = false;
-		bool		stepped_before = false;
-		bool		existed = false;
 
-		end = contact_end(chunk, start);
+		past.stepped = false;
+
+		end = ls_chunk_contact_end(chunk, start);
 		CHECK_FOR_INTERRUPTS();
 		for (int i = start; i < end; i++)
 		{
@@ -839,7 +526,7 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 			program = ls_streams_program(set, stream);
 			if (program == NULL)
 			{
-				chunk->verdicts[i] = VERDICT_NO;
+				chunk->verdicts[i] = settlement->is_tick ? VERDICT_LEFT : VERDICT_NO;
 				continue;
 			}
 			if (ls_program_is_foreign(program) != foreign)
@@ -861,42 +548,38 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 				take_own_key(chunk, start, end, ls_judge_key(judge));
 				stepped = true;
 			}
-			if (!is_own_account(judge, stream) ||
-				!ls_judge_program(judge, program, &fresh))
+			if (!is_own_account(judge, stream))
 			{
 				chunk->verdicts[i] = VERDICT_NO;
 				continue;
 			}
-			if (fresh)
+			if (chunk->dues)
 			{
+				chunk->dues[i].is_judged = false;
+				if (settlement->is_tick ? ls_chunk_judge_overdue(chunk, i, judge, program, chunk->clock) :
+					judge_past(chunk, i, &past, snapshot, start, program, chunk->clock - 1))
+				{
+					chunk->verdicts[i] = VERDICT_CLOCK;
+					continue;
+				}
+			}
+			if (settlement->is_tick || !ls_judge_program(judge, program, &fresh))
+				chunk->verdicts[i] = VERDICT_NO;
+			else if (fresh || !was_true(chunk, i, &past, snapshot, start, program))
 				chunk->verdicts[i] = VERDICT_MATCH;
-				continue;
-			}
-
-			if (judge_before == NULL)
-			{
-				before = snapshot_before(snapshot, settlement->command);
-				judge_before = ls_judge_begin(set->contacts, before,
-											  chunk->clock, InvalidCommandId,
-											  InvalidOid);
-			}
-			if (!stepped_before)
-			{
-				existed = ls_judge_contact(judge_before,
-										   old_key(settlement, chunk->order,
-												   chunk->candidates[start].key));
-				stepped_before = true;
-			}
-			chunk->verdicts[i] =
-				existed && is_own_account(judge_before, stream) &&
-				ls_judge_program(judge_before, program, NULL) ?
-				VERDICT_NO : VERDICT_MATCH;
+			else
+				/* time may have made it true at this very instant */
+				chunk->verdicts[i] = chunk->dues &&
+					judge_past(chunk, i, &past, snapshot, start, program, chunk->clock) ?
+					VERDICT_CLOCK : VERDICT_NO;
+			if (chunk->dues && chunk->verdicts[i] == VERDICT_NO)
+				ls_chunk_note_next(chunk, i, judge, program);
 		}
 	}
-	if (judge_before)
+	if (past.judge)
 	{
-		ls_judge_end(judge_before);
-		UnregisterSnapshot(before);
+		ls_judge_end(past.judge);
+		UnregisterSnapshot(past.snapshot);
 	}
 	if (judge)
 		ls_judge_end(judge);
@@ -1016,23 +699,105 @@ read_clock(Settlement *settlement)
 	return clock;
 }
 
+/* Deliver those matches that time alone made, or those that did rows. */
 static void
-settle_chunk(Chunk *chunk)
+deliver_matches(Chunk *chunk, Verdict verdict)
 {
-	StreamSet  *set = chunk->settlement->set;
+	Settlement *settlement = chunk->settlement;
+	DeliverMatch *matches = palloc_extended(sizeof(DeliverMatch) * (Size) chunk->count,
+											MCXT_ALLOC_HUGE);
+	Candidate **matched = palloc_extended(sizeof(Candidate *) * (Size) chunk->count,
+										  MCXT_ALLOC_HUGE);
+	int			n = 0;
+
+	for (int i = 0; i < chunk->count; i++)
+	{
+		Candidate  *candidate = &chunk->candidates[i];
+
+		if (chunk->verdicts[i] != verdict)
+			continue;
+		matches[n].key = candidate->key;
+		matches[n].stream = chunk->streams[i]->row;
+		matches[n].matched_at = verdict == VERDICT_CLOCK ?
+			chunk->dues[i].matched_at : chunk->clock;
+		matches[n].evidence = NULL;
+		matched[n++] = candidate;
+	}
+	/* no row is behind what time has made */
+	if (verdict != VERDICT_CLOCK)
+		add_evidence(chunk, matched, matches, n);
+	ls_deliver(settlement->set->contacts, matches, n, chunk->clock,
+			   verdict == VERDICT_CLOCK ? "clock" : "live", false, &settlement->counts);
+}
+
+/* Judge the open candidates, whose contacts are locked, and deliver. */
+static void
+judge_and_deliver(Chunk *chunk)
+{
 	Snapshot	snapshot;
 	volatile int current = 0;
-	DeliverMatch *matches;
-	Candidate **matched;
-	int			nmatches = 0;
-	DeliverCounts counts = {0, 0};
 
-	ungroup(chunk);
+	lock_tables(chunk);
+
+	/* under a snapshot of its own: a table may have changed until it was locked */
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(snapshot);
+	chunk->clock = read_clock(chunk->settlement);
+	ls_chunk_read_dues(chunk, snapshot);
+	judge_candidates(chunk, snapshot, false, &current);
+	judge_foreign(chunk, snapshot);
+	PopActiveSnapshot();
+	UnregisterSnapshot(snapshot);
+
+	if (chunk->dues)
+		deliver_matches(chunk, VERDICT_CLOCK);
+	deliver_matches(chunk, VERDICT_MATCH);
+	ls_chunk_write_dues(chunk);
+}
+
+/* Room for what is found out about the candidates. */
+static void
+make_room(Chunk *chunk)
+{
 	chunk->verdicts = palloc0(sizeof(Verdict) * chunk->count);
 	chunk->streams = palloc0(sizeof(CachedStream *) * chunk->count);
 	chunk->places = palloc(sizeof(RowPlace) * chunk->count);
+}
+
+/* Judge by the clock what is due of contacts that nobody has. */
+static void
+settle_due(Chunk *chunk)
+{
+	StreamSet  *set = chunk->settlement->set;
+
+	make_room(chunk);
 	find_streams(chunk);
-	if (!drop_recorded(chunk, false) || !has_open(chunk))
+	for (int i = 0; i < chunk->count; i++)
+	{
+		/* what cannot be judged waits until it can */
+		if (chunk->streams[i] && ls_streams_program(set, chunk->streams[i]) == NULL)
+			chunk->verdicts[i] = VERDICT_LEFT;
+		else
+			chunk->verdicts[i] = VERDICT_OPEN;
+	}
+	lock_contacts(chunk);
+	for (int i = 0; i < chunk->count; i++)
+		if (chunk->streams[i] == NULL && chunk->verdicts[i] == VERDICT_OPEN)
+			chunk->verdicts[i] = VERDICT_NO;
+	(void) ls_chunk_drop_recorded(chunk, false);
+	judge_and_deliver(chunk);
+}
+
+static void
+settle_chunk(Chunk *chunk)
+{
+	Snapshot	snapshot;
+
+	ls_chunk_ungroup(chunk);
+	make_room(chunk);
+	find_streams(chunk);
+	if (!ls_chunk_drop_recorded(chunk, false) || !has_open(chunk))
 		return;
 	lock_contacts(chunk);
 	if (has_sought(chunk))
@@ -1046,34 +811,7 @@ settle_chunk(Chunk *chunk)
 		if (!has_open(chunk))
 			return;
 	}
-	lock_tables(chunk);
-
-	/* under a snapshot of its own: a table may have changed until it was locked */
-	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	PushActiveSnapshot(snapshot);
-	chunk->clock = read_clock(chunk->settlement);
-	judge_candidates(chunk, snapshot, false, &current);
-	judge_foreign(chunk, snapshot);
-	PopActiveSnapshot();
-	UnregisterSnapshot(snapshot);
-
-	matches = palloc(sizeof(DeliverMatch) * chunk->count);
-	matched = palloc(sizeof(Candidate *) * chunk->count);
-	for (int i = 0; i < chunk->count; i++)
-	{
-		Candidate  *candidate = &chunk->candidates[i];
-
-		if (chunk->verdicts[i] != VERDICT_MATCH)
-			continue;
-		matches[nmatches].key = candidate->key;
-		matches[nmatches].stream = chunk->streams[i]->row;
-		matches[nmatches].matched_at = chunk->clock;
-		matched[nmatches++] = candidate;
-	}
-	add_evidence(chunk, matched, matches, nmatches);
-	ls_deliver(set->contacts, matches, nmatches, chunk->clock, "live", false,
-			   &counts);
+	judge_and_deliver(chunk);
 }
 
 void
@@ -1099,7 +837,7 @@ ls_settle(Settlement *settlement)
 	while (start < settlement->ncandidates)
 	{
 		int64		end = start + 1;
-		int64		total = weight(settlement, &settlement->candidates[start]);
+		int64		total = ls_chunk_weight(settlement, &settlement->candidates[start]);
 		int			ncontacts = 1;
 		MemoryContext chunk_context = AllocSetContextCreate(context,
 															"leadstream chunk",
@@ -1112,7 +850,7 @@ ls_settle(Settlement *settlement)
 							   settlement->candidates[end].key) != 0 &&
 				(++ncontacts > SETTLE_CHUNK || total > SETTLE_CHUNK * 20))
 				break;
-			total += weight(settlement, &settlement->candidates[end]);
+			total += ls_chunk_weight(settlement, &settlement->candidates[end]);
 			end++;
 		}
 		MemoryContextSwitchTo(chunk_context);
@@ -1121,7 +859,10 @@ ls_settle(Settlement *settlement)
 		chunk.candidates = settlement->candidates + start;
 		chunk.count = end - start;
 		settlement->set->held++;
-		settle_chunk(&chunk);
+		if (settlement->is_tick)
+			settle_due(&chunk);
+		else
+			settle_chunk(&chunk);
 		settlement->set->held--;
 		ls_streams_trim(settlement->set);
 		MemoryContextSwitchTo(context);

@@ -10,6 +10,7 @@
 
 #include "storage/itemptr.h"
 
+#include "deliver.h"
 #include "stream_cache.h"
 #include "stream_group.h"
 
@@ -69,6 +70,10 @@ typedef struct Settlement
 	CommandId	command;		/* the statement's; its rows are the new ones */
 	Oid			root;			/* in this table; InvalidOid: contacts changed */
 	TimestampTz newest;			/* newest time of a row, if ahead of the clock */
+	bool		has_future;		/* is a row further ahead? */
+	bool		is_tick;		/* candidates come from the clock queue */
+	DeliverCounts counts;		/* what was delivered */
+	int64		settled;		/* entries of the queue that were done with */
 } Settlement;
 
 /* How far a new row may be ahead of the clock and take it along. */
@@ -77,7 +82,10 @@ typedef struct Settlement
 /* Sort candidates by contact and stream and drop repetitions. */
 extern void ls_settle_compact(Settlement *settlement);
 
-/* Lock, judge, deliver. */
+/*
+ * Lock, judge, deliver.  What a tick brings is judged by the clock alone; it
+ * waits for nobody, but leaves contacts that are locked for the next one.
+ */
 extern void ls_settle(Settlement *settlement);
 
 #endif							/* LS_SETTLE_H */

@@ -26,6 +26,7 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "catalog.h"
 #include "digest.h"
@@ -117,6 +118,11 @@ ls_stream_row(StreamRow *row, HeapTuple tuple, TupleDesc desc)
 	row->owner = DatumGetObjectId(heap_getattr(tuple, STREAM_OWNER, desc, &isnull));
 	row->is_enabled = DatumGetBool(heap_getattr(tuple, STREAM_IS_ENABLED, desc, &isnull));
 	row->rule_version = DatumGetInt32(heap_getattr(tuple, STREAM_RULE_VERSION, desc, &isnull));
+	row->run = DatumGetInt32(heap_getattr(tuple, STREAM_RUN, desc, &isnull));
+	row->is_seeded = DatumGetBool(heap_getattr(tuple, STREAM_IS_SEEDED, desc, &isnull));
+	row->enabled_at = DatumGetTimestampTz(heap_getattr(tuple, STREAM_ENABLED_AT, desc, &isnull));
+	if (isnull)
+		row->enabled_at = DT_NOEND;
 }
 
 void

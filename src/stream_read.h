@@ -10,6 +10,7 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/snapshot.h"
 
@@ -24,6 +25,9 @@ typedef struct StreamRow
 	char	   *name;
 	Oid			owner;
 	bool		is_enabled;
+	bool		is_seeded;
+	int32		run;
+	TimestampTz enabled_at;		/* of a disabled one DT_NOEND */
 	Rule	   *rule;
 	int			nteams;
 	int32	   *team_ids;		/* ascending */

@@ -291,13 +291,10 @@ unit_from_text(const text *name)
 	return UNIT_DAY;			/* keep compiler quiet */
 }
 
-/*
- * Find the span during which a row of time t counts.  An overflow on the way
- * to its beginning: it never does; to its end: it has none.
- */
-static Span
-row_span(TimestampTz t, const Interval *older, const Interval *within,
-		 pg_tz *tz)
+/* An overflow on the way to its beginning: never; to its end: it has none. */
+Span
+ls_row_span(TimestampTz t, const Interval *older, const Interval *within,
+			pg_tz *tz)
 {
 	Span		span = {t, DT_NOEND};
 
@@ -313,11 +310,182 @@ bool
 ls_row_counts(TimestampTz t, const Interval *older, const Interval *within,
 			  pg_tz *tz, TimestampTz clock)
 {
-	Span		span = row_span(t, older, within, tz);
+	Span		span = ls_row_span(t, older, within, tz);
 
 	return span.from < span.upto && span.from <= clock &&
 		(clock < span.upto || TIMESTAMP_IS_NOEND(span.upto));
 }
+
+/* -------------------------------------------------------------------------
+ * Sets of spans
+ * -------------------------------------------------------------------------
+ */
+
+SpanSet
+ls_spans_of_span(Span span)
+{
+	SpanSet		result = {0, NULL};
+
+	if (span.from < span.upto)
+	{
+		result.spans = palloc(sizeof(Span));
+		result.spans[result.n++] = span;
+	}
+	return result;
+}
+
+SpanSet
+ls_spans_of_timeline(const MultirangeType *timeline)
+{
+	TypeCacheEntry *range_type = ls_timeline_range_type();
+	SpanSet		result = {0, NULL};
+
+	if (timeline->rangeCount > 0)
+		result.spans = palloc(sizeof(Span) * timeline->rangeCount);
+	for (int i = 0; i < timeline->rangeCount; i++)
+		ls_spans_append(&result, ls_timeline_part(range_type, timeline, i));
+	return result;
+}
+
+MultirangeType *
+ls_timeline_of_spans(const SpanSet *set)
+{
+	TypeCacheEntry *range_type = ls_timeline_range_type();
+	RangeType **ranges = palloc(sizeof(RangeType *) * Max(set->n, 1));
+
+	for (int i = 0; i < set->n; i++)
+		ranges[i] = ls_timeline_range(range_type, set->spans[i]);
+	return make_multirange(TSTZMULTIRANGEOID, range_type, set->n, ranges);
+}
+
+/* There must be room for it, and it must not begin before the last one. */
+void
+ls_spans_append(SpanSet *set, Span span)
+{
+	if (span.from >= span.upto)
+		return;
+	if (set->n > 0 && span.from <= set->spans[set->n - 1].upto)
+		set->spans[set->n - 1].upto = Max(set->spans[set->n - 1].upto, span.upto);
+	else
+		set->spans[set->n++] = span;
+}
+
+SpanSet
+ls_spans_intersect(const SpanSet *a, const SpanSet *b)
+{
+	SpanSet		result = {0, NULL};
+	int			i = 0;
+	int			j = 0;
+
+	if (a->n == 0 || b->n == 0)
+		return result;
+	result.spans = palloc_extended(sizeof(Span) * ((Size) a->n + b->n), MCXT_ALLOC_HUGE);
+	while (i < a->n && j < b->n)
+	{
+		Span		both = {Max(a->spans[i].from, b->spans[j].from),
+		Min(a->spans[i].upto, b->spans[j].upto)};
+
+		ls_spans_append(&result, both);
+		if (a->spans[i].upto < b->spans[j].upto)
+			i++;
+		else
+			j++;
+	}
+	return result;
+}
+
+SpanSet
+ls_spans_unite(const SpanSet *a, const SpanSet *b)
+{
+	SpanSet		result = {0, NULL};
+	int			i = 0;
+	int			j = 0;
+
+	if (a->n + b->n == 0)
+		return result;
+	result.spans = palloc_extended(sizeof(Span) * ((Size) a->n + b->n), MCXT_ALLOC_HUGE);
+	while (i < a->n || j < b->n)
+		if (j == b->n || (i < a->n && a->spans[i].from <= b->spans[j].from))
+			ls_spans_append(&result, a->spans[i++]);
+		else
+			ls_spans_append(&result, b->spans[j++]);
+	return result;
+}
+
+SpanSet
+ls_spans_complement(const SpanSet *set)
+{
+	SpanSet		result = {0, NULL};
+	Span		gap = span_always;
+
+	result.spans = palloc_extended(sizeof(Span) * ((Size) set->n + 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < set->n; i++)
+	{
+		gap.upto = set->spans[i].from;
+		ls_spans_append(&result, gap);
+		gap.from = set->spans[i].upto;
+	}
+	gap.upto = DT_NOEND;
+	ls_spans_append(&result, gap);
+	return result;
+}
+
+/* The first span that ends behind an instant; set->n where there is none. */
+static int
+first_behind(const SpanSet *set, TimestampTz t)
+{
+	int			low = 0;
+	int			high = set->n;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (set->spans[middle].upto <= t && !TIMESTAMP_IS_NOEND(set->spans[middle].upto))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool
+ls_spans_contain(const SpanSet *set, TimestampTz t)
+{
+	int			i = first_behind(set, t);
+
+	return i < set->n && set->spans[i].from <= t;
+}
+
+bool
+ls_spans_first_from(const SpanSet *set, TimestampTz t, TimestampTz *result)
+{
+	int			i = first_behind(set, t);
+
+	if (i == set->n)
+		return false;
+	*result = Max(set->spans[i].from, t);
+	return true;
+}
+
+bool
+ls_spans_first_begin(const SpanSet *set, TimestampTz t, TimestampTz *result)
+{
+	int			i = first_behind(set, t);
+
+	if (i < set->n && set->spans[i].from <= t)
+		i++;
+	if (i == set->n)
+		return false;
+	*result = set->spans[i].from;
+	return true;
+}
+
+
+/* -------------------------------------------------------------------------
+ * SQL
+ * -------------------------------------------------------------------------
+ */
 
 /* always(boolean) -> tstzmultirange */
 Datum
@@ -412,8 +580,8 @@ leadstream_row_span(PG_FUNCTION_ARGS)
 	Span		span = span_never;
 
 	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(3))
-		span = row_span(PG_GETARG_TIMESTAMPTZ(0), older, within,
-						ls_zone_from_text(PG_GETARG_TEXT_PP(3)));
+		span = ls_row_span(PG_GETARG_TIMESTAMPTZ(0), older, within,
+						   ls_zone_from_text(PG_GETARG_TEXT_PP(3)));
 	PG_RETURN_MULTIRANGE_P(ls_timeline_make(range_type, span));
 }
 
@@ -486,7 +654,7 @@ leadstream_first_count(PG_FUNCTION_ARGS)
 
 		if (nulls[i])
 			continue;
-		span = row_span(DatumGetTimestampTz(times[i]), older, within, tz);
+		span = ls_row_span(DatumGetTimestampTz(times[i]), older, within, tz);
 		if (span.from >= span.upto)
 			continue;
 		if (TIMESTAMP_IS_NOBEGIN(span.from))

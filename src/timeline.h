@@ -40,6 +40,10 @@ extern RangeType *ls_timeline_range(TypeCacheEntry *range_type, Span span);
 extern Span ls_timeline_part(TypeCacheEntry *range_type,
 							 const MultirangeType *timeline, int i);
 
+/* The span during which a row of time t counts; older, within may be NULL. */
+extern Span ls_row_span(TimestampTz t, const Interval *older,
+						const Interval *within, pg_tz *tz);
+
 /*
  * Does a row of time t count at this instant?  It does from t + older until
  * before t + within (either may be NULL); row_span() is the same meaning for
@@ -47,5 +51,28 @@ extern Span ls_timeline_part(TypeCacheEntry *range_type,
  */
 extern bool ls_row_counts(TimestampTz t, const Interval *older,
 						  const Interval *within, pg_tz *tz, TimestampTz clock);
+
+/*
+ * The same in plain memory: the parts of a timeline in order, none empty, none
+ * touching the next.  Results are palloc'd and may be longer than needed.
+ */
+typedef struct SpanSet
+{
+	int			n;
+	Span	   *spans;
+} SpanSet;
+
+extern SpanSet ls_spans_of_span(Span span);
+extern SpanSet ls_spans_of_timeline(const MultirangeType *timeline);
+extern MultirangeType *ls_timeline_of_spans(const SpanSet *set);
+extern void ls_spans_append(SpanSet *set, Span span);
+extern SpanSet ls_spans_intersect(const SpanSet *a, const SpanSet *b);
+extern SpanSet ls_spans_unite(const SpanSet *a, const SpanSet *b);
+extern SpanSet ls_spans_complement(const SpanSet *set);
+extern bool ls_spans_contain(const SpanSet *set, TimestampTz t);
+
+/* The first instant of the set from t on; the first beginning behind t. */
+extern bool ls_spans_first_from(const SpanSet *set, TimestampTz t, TimestampTz *result);
+extern bool ls_spans_first_begin(const SpanSet *set, TimestampTz t, TimestampTz *result);
 
 #endif							/* LS_TIMELINE_H */

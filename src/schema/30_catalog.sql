@@ -76,8 +76,12 @@ create table leadstream.stream (
 	enabled_xid		xid8,
 	created_at		timestamptz not null default statement_timestamp(),
 	home			bigint not null default 0,
+	run				integer not null default 0,
+	enabled_at		timestamptz,
+	is_seeded		boolean not null default false,
 	unique (account, stream)
 );
+create index stream_unseeded_idx on leadstream.stream (stream_id) where is_enabled and not is_seeded;
 comment on table leadstream.stream is
 'the lead streams; the view streams shows them to people';
 comment on column leadstream.stream.changed is
@@ -110,6 +114,12 @@ comment on table leadstream.stream_team is
 comment on sequence leadstream.activity_source_source_id_seq is 'ids of kinds of activities';
 comment on sequence leadstream.team_team_id_seq is 'ids of teams';
 comment on sequence leadstream.stream_stream_id_seq is 'ids of streams';
+comment on column leadstream.stream.run is
+'counts how often a rule was put to work: each time the stream was enabled, or its rule altered while it was; what is due of an earlier run counts for nothing';
+comment on column leadstream.stream.enabled_at is
+'when the present run began; null while the stream is disabled';
+comment on column leadstream.stream.is_seeded is
+'is it known of all contacts when time alone turns the rule true?  Where it cannot, and has no rows with a time, from the beginning; else from a tick() on';
 
 select pg_extension_config_dump('leadstream.contact_source', '');
 select pg_extension_config_dump('leadstream.activity_source', '');
@@ -128,8 +138,21 @@ as 'MODULE_PATHNAME', 'leadstream_home';
 comment on function leadstream._home() is
 'tells this database, and the extension as it was created in it, from all others';
 
+create function leadstream._clock_now() returns timestamptz
+language c volatile parallel restricted
+as 'MODULE_PATHNAME', 'leadstream_clock_now';
+comment on function leadstream._clock_now() is
+'the clock: the setting leadstream.clock where there is one, else the time of the machine';
+
+create function leadstream._needs_seeds(rule leadstream.rule) returns boolean
+language c volatile strict parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_needs_seeds';
+comment on function leadstream._needs_seeds(leadstream.rule) is
+'can time alone make the rule true of a contact, or does it speak of rows that may lie in the future?  True also where the rule does not bind';
+
 -- Transaction ids mean nothing in another cluster, so the stamp is set by
--- every write of a row, that of a restore too.
+-- every write of a row, that of a restore too; but the clock goes on, and
+-- what was due when the dump was made still is.
 create function leadstream._stamp_stream() returns trigger
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -139,14 +162,23 @@ begin
 	new.home := leadstream._home();
 	if not new.is_enabled then
 		new.enabled_xid := null;
+		new.enabled_at := null;
+		new.is_seeded := false;
 	elsif tg_op = 'INSERT' or not old.is_enabled then
 		new.enabled_xid := new.changed;
+	end if;
+	if new.is_enabled and tg_op = 'UPDATE'
+	   and (not old.is_enabled or new.rule::text <> old.rule::text)
+	then
+		new.run := old.run + 1;
+		new.enabled_at := leadstream._clock_now();
+		new.is_seeded := not leadstream._needs_seeds(new.rule);
 	end if;
 	return new;
 end
 $$;
 comment on function leadstream._stamp_stream() is
-'trigger: marks a stream with the transaction that wrote it';
+'trigger: marks a stream with the transaction that wrote it, and the beginning of each run';
 revoke execute on function leadstream._stamp_stream() from public;
 
 create trigger stamp before insert or update on leadstream.stream

@@ -71,6 +71,12 @@ $$;
 comment on function leadstream.timeline(leadstream.rule) is
 'when was, is and will the rule be true of each contact, judged by the rows that exist now; contacts of whom it never is are left out';
 
+create function leadstream._timeline_of(rule leadstream.rule, contact "any", since timestamptz) returns tstzmultirange
+language c stable parallel restricted
+as 'MODULE_PATHNAME', 'leadstream_timeline_of';
+comment on function leadstream._timeline_of(leadstream.rule, "any", timestamptz) is
+'the same of one contact and from an instant on, as the clock queue finds it out; null: there is no such contact';
+
 create function leadstream.preview(rule leadstream.rule)
 returns table (contact_id text, email text, name text, company text, first_matched_at timestamptz)
 language plpgsql stable strict parallel restricted rows 1000

@@ -5,25 +5,72 @@
 -- is of the contacts' own type, and not members of the extension, so that a
 -- dump keeps them.
 
+create function leadstream._key_definition() returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select format_type(a.atttypid, a.atttypmod)
+		   || case when a.attcollation not in (0, t.typcollation)
+				   then format(' collate %I.%I', n.nspname, c.collname) else '' end
+	from leadstream.contact_source s
+	join pg_attribute a on a.attrelid = s.contacts and a.attname = s.key_column
+	join pg_type t on t.oid = a.atttypid
+	left join pg_collation c on c.oid = a.attcollation
+	left join pg_namespace n on n.oid = c.collnamespace
+$$;
+comment on function leadstream._key_definition() is
+'the type of the contacts'' key as a column definition writes it';
+
+-- A queue that was kept without its leads is of no use to new ones.
+create function leadstream._create_due_table() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	source	leadstream.contact_source;
+begin
+	select s.* into source from leadstream.contact_source s;
+	if to_regclass('leadstream.due') is not null then
+		drop table leadstream.due;
+	end if;
+	execute format($ddl$
+		create table leadstream.due (
+			contact_id		%1$s not null,
+			stream_id		integer not null,
+			is_seed			boolean not null default false,
+			run				integer not null,
+			at				timestamptz not null,
+			arrival			boolean not null,
+			primary key (contact_id, stream_id, is_seed),
+			constraint due_contact_id_fkey foreign key (contact_id)
+				references %2$s (%3$I) on delete cascade on update cascade
+		);
+		create index due_at_idx on leadstream.due (at);
+		create index due_stream_id_idx on leadstream.due (stream_id);
+		comment on table leadstream.due is
+		'when contacts have to be looked at again because time alone may make a stream match them: the queue of tick()';
+		comment on column leadstream.due.at is
+		'the earliest instant that is not settled';
+		comment on column leadstream.due.arrival is
+		'the rule is true already: only a row that begins to count by then, or a new beginning, is a match';
+		comment on column leadstream.due.run is
+		'run of the stream that it is of';
+		comment on column leadstream.due.is_seed is
+		'written when tick() looked at all contacts; one that is not goes before it'
+		$ddl$, leadstream._key_definition(), source.contacts, source.key_column);
+end
+$$;
+comment on function leadstream._create_due_table() is
+'makes the clock queue for the attached contacts table';
+
 create function leadstream._create_lead_tables() returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	contacts	regclass;
-	key			name;
-	key_type	text;
+	source	leadstream.contact_source;
 begin
-	select s.contacts, s.key_column,
-		   format_type(a.atttypid, a.atttypmod)
-		   || case when a.attcollation not in (0, t.typcollation)
-				   then format(' collate %I.%I', n.nspname, c.collname) else '' end
-	into contacts, key, key_type
-	from leadstream.contact_source s
-	join pg_attribute a on a.attrelid = s.contacts and a.attname = s.key_column
-	join pg_type t on t.oid = a.atttypid
-	left join pg_collation c on c.oid = a.attcollation
-	left join pg_namespace n on n.oid = c.collnamespace;
+	select s.* into source from leadstream.contact_source s;
 
 	-- No foreign keys among leadstream's own tables: a foreign key looks with
 	-- the snapshot of the transaction, so in REPEATABLE READ an insert would
@@ -90,11 +137,12 @@ begin
 		'version of the stream''s rule: see leadstream.stream_version';
 		comment on table leadstream.lead_event is
 		'what happened to leads, append-only; what: created, stage, deleted or cleared'
-		$ddl$, key_type, contacts, key);
+		$ddl$, leadstream._key_definition(), source.contacts, source.key_column);
+	perform leadstream._create_due_table();
 end
 $$;
 comment on function leadstream._create_lead_tables() is
-'makes lead, lead_match and lead_event for the attached contacts table';
+'makes the lead tables for the attached contacts table';
 
 -- Tables kept from an earlier attach serve the same contacts again, or others
 -- whose keys are the same (the contacts table was dropped and made anew).
@@ -129,7 +177,7 @@ begin
 									  case when other.contacts is null then 'no table'
 										   else format('%s (%I)', other.contacts, other.key)
 									  end),
-					  hint = 'Attach that table again, or remove its leads: drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade;';
+					  hint = 'Attach that table again, or remove its leads: drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;';
 		end if;
 		if other.contacts is null then
 			execute format('alter table %s add constraint %I foreign key (contact_id) '
@@ -138,6 +186,8 @@ begin
 						   source.contacts, source.key_column);
 		end if;
 	end loop;
+	-- Streams that were attached to it are disabled, so nothing is due.
+	perform leadstream._create_due_table();
 end
 $$;
 comment on function leadstream._adopt_lead_tables() is

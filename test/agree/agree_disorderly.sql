@@ -11,8 +11,17 @@
 --   (a) a new row counts now in an activity condition in force, or
 --   (b) the rule was not true before: without the rows of the statement and
 --       with the contact as it was, at the same clock.
--- There are no ticks here: what time alone makes true is seen when a row
--- comes, and only if (a) or (b) say so.
+-- or time alone made it true, or made a row count in a condition in force,
+-- which is seen by a tick(), or before the contact's next row is judged.
+--
+-- Where a rule does not turn by time, rows of the future that were there when
+-- its stream was enabled are looked after from the first tick on; where it
+-- does, from the moment it was enabled, also if that tick comes later.
+--
+-- What no trigger sees changes what time makes true, and when that is seen
+-- depends on ticks.  So in every other world there are no such changes and
+-- everything is compared; in the others there are, but no row of the future,
+-- and rules are compared that have neither windows nor the clock in them.
 --
 -- Where DESIGN is silent:
 --  * A new row up to five seconds ahead of the clock moves it, whatever rule
@@ -47,6 +56,9 @@ create extension if not exists leadstream;
 \ir lib/report.sql
 \ir lib/replay.sql
 
+create function nv.knows_time(rule jsonb) returns boolean
+language sql immutable as $$ select rule::text ~ '"(within|older)"|"t": "(clock|period)"' $$;
+
 -- The streams, and what is done to them on the way: a stream is enabled at
 -- the start or later, and sometimes altered, or disabled for a while.  Each
 -- segment is a time during which it has one rule and is enabled: the events
@@ -61,12 +73,14 @@ declare
 begin
 	drop table if exists nv.chosen, nv.segment, nv.deed;
 	create table nv.chosen (n int, wrong text);
-	create table nv.segment (n int, rule jsonb, txt text, since int, upto int);
+	create table nv.segment (n int, rule jsonb, txt text, since int, upto int, begun timestamptz, ended timestamptz);
 	create table nv.deed (n int, ev int, what text, txt text);
 	for i in first_rule .. first_rule + rules - 1 loop
-		for try in 0 .. 5 loop
+		for try in 0 .. 40 loop
 			rule := nv.a_rule(seed + try * 1000000007::bigint, i);
-			exit when rule::text like '%"agg"%' or nv.p(30);
+			exit when (rule::text like '%"agg"%' or nv.p(30))
+				and not (current_setting('nv.silent_world')::boolean and nv.knows_time(rule))
+				and (nv.time_makes(rule) or current_setting('nv.seed_at_once')::boolean or current_setting('nv.silent_world')::boolean);
 		end loop;
 		a := case when nv.p(70) then 1 else nv.r(steps / 2) + 1 end;
 		b := a + 1 + nv.r(steps / 3);
@@ -76,7 +90,11 @@ begin
 		case nv.r(10)
 			when 0 then
 				update nv.segment set upto = b - 1 where n = i;
-				other := nv.a_rule(seed + 7 * 1000000007::bigint, i);
+				for try in 41 .. 80 loop
+					other := nv.a_rule(seed + try * 1000000007::bigint, i);
+					exit when not (current_setting('nv.silent_world')::boolean and nv.knows_time(other))
+						and (nv.time_makes(other) or current_setting('nv.seed_at_once')::boolean or current_setting('nv.silent_world')::boolean);
+				end loop;
 				insert into nv.segment values (i, other, nv.rule_text(other), b, 2147483646);
 				insert into nv.deed select i, b, 'alter', txt from nv.segment where n = i and since = b;
 			when 1 then
@@ -98,6 +116,14 @@ language plpgsql as $$
 declare
 	d record;
 begin
+	if exists (select from nv.deed x where x.ev = at) then
+		-- what waits of a rule goes with it
+		perform set_config('leadstream.clock', nv.iso(nv.clock() - interval '1 microsecond'), false);
+		perform leadstream.tick();
+		perform nv.set_clock(nv.clock());
+	end if;
+	update nv.segment set begun = nv.clock() where since = at;
+	update nv.segment set ended = nv.clock() where upto = at - 1;
 	for d in select x.* from nv.deed x join nv.chosen c using (n) where x.ev = at and c.wrong is null order by n loop
 		begin
 			case d.what
@@ -156,8 +182,10 @@ begin
 			when nv.p(20) then same
 			when nv.p(50) then clock - nv.pick('{1 hour,6 hours,12 hours,24 hours,36 hours,48 hours,168 hours,240 hours,720 hours,1 microsecond}')::interval
 			when nv.p(40) then clock - nv.r(100) * interval '24 hours'
-			when nv.p(60) then clock + nv.pick('{1 hour,24 hours,6 hours,168 hours,6 seconds}')::interval
-			when nv.p(50) and alone then clock + nv.pick('{3 seconds,5 seconds,5.000001 seconds,1 microsecond}')::interval
+			when nv.p(60) and not current_setting('nv.silent_world')::boolean
+				then clock + nv.pick('{1 hour,24 hours,6 hours,168 hours,6 seconds}')::interval
+			when nv.p(50) and alone then clock + nv.pick(case when current_setting('nv.silent_world')::boolean
+				then '{3 seconds,5 seconds,1 microsecond}' else '{3 seconds,5 seconds,5.000001 seconds,1 microsecond}' end::text[])::interval
 			when nv.p(50) then null
 			else clock end;
 		vs := vs || nv.placed(tbl, nv.some_row(tbl, clock), k, t);
@@ -177,6 +205,9 @@ declare
 	cols text[];
 	pk text;
 begin
+	if k >= 91 and not current_setting('nv.silent_world')::boolean then
+		k := 39;
+	end if;
 	if k < 40 then
 		vs := nv.new_rows(target, 1, contacts, true);
 		perform nv.put(target, vs);
@@ -255,10 +286,15 @@ declare
 begin
 	for ev in 1 .. steps loop
 		perform nv.reseed(seed, format('step %s of %s', ev, w));
-		if nv.p(70) then
+		-- a rule is put to work at an instant of its own
+		if nv.p(70) or ev in (select x.ev from nv.deed x) then
 			perform nv.set_clock(nv.clock() + nv.pick('{1 minute,1 hour,1 hour,6 hours,12 hours,24 hours,36 hours,72 hours,168 hours,1 microsecond}')::interval);
 		end if;
 		call nv.deeds(ev);
+		if current_setting('nv.seed_at_once')::boolean then
+			commit;
+			perform leadstream.tick();
+		end if;
 		perform set_config('nv.event', ev::text, false);
 		begin
 			if nv.p(12) then
@@ -271,6 +307,9 @@ begin
 			end if;
 			what := nv.step(contacts);
 			perform nv.note_event(ev, nv.clock(), what);
+			if nv.p(15) then
+				perform leadstream.tick();
+			end if;
 		exception when others then
 			perform nv.ok(false, format('disorderly: seed %s world %s step %s failed', seed, w, ev));
 			perform nv.diag(format('%s: %s', sqlstate, sqlerrm));
@@ -279,6 +318,8 @@ begin
 			commit;
 		end if;
 	end loop;
+	perform leadstream.tick();
+	update nv.segment set ended = nv.clock() + interval '1 microsecond' where ended is null;
 end $$;
 
 create procedure nv.disorderly_check(seed bigint, w int)
@@ -296,10 +337,16 @@ begin
 				raise exception '%', c.wrong;
 			end if;
 			with replay as (
-					select distinct on (l.key) l.key, l.at, l.ev from nv.segment s, nv.live(s.rule, s.since - 1, s.upto) l
-					where s.n = c.n order by l.key, l.ev),
-				live as (select * from nv.matches('stream ' || c.n))
-			select array_agg(format(E'contact %s: replay %s, live %s\n  by event %s: %s', key, replay.at, live.at, coalesce(e.ev, replay.ev),
+					select distinct on (l.key) l.key, l.at, l.place::int as ev, l.place from nv.segment s
+					cross join lateral (
+						select x.key, x.at, x.ev::numeric as place from nv.live(s.rule, s.since - 1, s.upto) x
+						union all
+						select x.key, x.at, x.place from nv.by_time(s.rule, s.since, s.upto, s.begun, s.ended) x
+						where not current_setting('nv.silent_world')::boolean) l
+					where s.n = c.n order by l.key, l.place, l.at),
+				live as (select contact_id::text as key, matched_at as at, origin from leadstream.matches where stream = 'stream ' || c.n)
+			select array_agg(format(E'contact %s: replay %s%s, live %s%s\n  by event %s: %s', key, replay.at,
+					case when replay.place > replay.ev then ' by time behind ' || replay.ev end, live.at, ' ' || live.origin, coalesce(e.ev, replay.ev),
 					left(coalesce(l.what, (select string_agg(x.what, E'\n  or ') from nv.log x where x.clock = live.at)), 800)) order by coalesce(replay.at, live.at))
 					filter (where replay.at is distinct from live.at), count(replay.at)
 				into wrong, m
@@ -330,9 +377,9 @@ select s.command
 from generate_series(0, (:n_rules - 1) / :rules_per_world) as i,
 	lateral (select :first_world + i as w) x,
 	lateral (values
-		(1, format('do $x$ begin perform nv.settings(%s); end $x$', w)),
+		(1, format('do $x$ begin perform nv.settings(%s), set_config(''nv.silent_world'', (%1$s %% 2 = 0)::text, false), set_config(''nv.seed_at_once'', (%1$s %% 4 = 1)::text, false); end $x$', w)),
 		(2, 'call nv.clean()'),
-		(3, format('call nv.populate(%s, %s, %s, 5)', :seed, w, :contacts)),
+		(3, format('call nv.populate(%s, %s, %s, 5, past => %L)', :seed, w, :contacts, w % 4 <> 1)),
 		(4, 'do $x$ begin perform nv.attach(); end $x$'),
 		(5, format('call nv.disorderly_rules(%s, %s, %s, %s)', :seed, (w - 1) * :rules_per_world + 1,
 			least(:rules_per_world, :n_rules - i * :rules_per_world), :steps)),

@@ -180,7 +180,8 @@ foreach my $line (
 	values_of(
 		'example', q{
 		select p.proname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ') → '
-			|| replace(pg_get_function_result(p.oid), 'TABLE(', 'table(') || ' ' || p.pronargdefaults
+			|| case p.prokind when 'p' then 'procedure 0'
+					else replace(pg_get_function_result(p.oid), 'TABLE(', 'table(') || ' ' || p.pronargdefaults end
 		from pg_proc p where p.pronamespace = 'leadstream'::regnamespace
 		  and p.proname not like '\_%' order by 2}))
 {

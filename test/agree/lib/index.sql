@@ -291,7 +291,7 @@ begin
 	if exists (select from leadstream.contact_source) then
 		perform leadstream.detach(activity) from (select distinct activity from leadstream.activity_source) s;
 		perform leadstream.detach(contacts) from leadstream.contact_source;
-		drop table leadstream.lead_event, leadstream.lead_match, leadstream.lead cascade;
+		drop table leadstream.lead_event, leadstream.lead_match, leadstream.lead, leadstream.due cascade;
 	end if;
 	truncate ix.rule, ix.got;
 	truncate ix.step restart identity;

@@ -188,17 +188,15 @@ language sql stable as $$
 $$;
 
 -- The rows of the kind that belong to the contact, satisfy the where and
--- count at p.n; fresh: only those that came by the event itself.
+-- count at p.n; fresh: only those that came by the event itself, or, with
+-- nv.fresh = time, those that begin to count at p.n.
 create function nv.counting(agg jsonb, k nv.kind, fresh boolean default false) returns text
 language plpgsql stable as $$
 declare
 	s text;
 	t text := nv.row_time(k);
 begin
-	s := format('from sh.%I r where r.%I = c.id and r.arrived <= p.upto and r.gone > p.upto', k.tbl, k.contact_col);
-	if fresh then
-		s := s || ' and r.arrived = p.upto and r.is_new';
-	end if;
+	s := 'true';
 	if k.only_ast is not null then
 		s := s || ' and ' || nv.truth(k.only_ast, k.tbl);
 	end if;
@@ -212,7 +210,12 @@ begin
 	if agg ? 'where' then
 		s := s || ' and ' || nv.truth(agg -> 'where', k.tbl);
 	end if;
-	return s;
+	if fresh and current_setting('nv.fresh', true) = 'time' then
+		s := s || format(' and (%s) is not true', replace(s, 'p.n', '(p.n - interval ''1 microsecond'')'));
+	elsif fresh then
+		s := s || ' and r.arrived = p.upto and r.is_new';
+	end if;
+	return format('from sh.%I r where r.%I = c.id and r.arrived <= p.upto and r.gone > p.upto and ', k.tbl, k.contact_col) || s;
 end $$;
 
 create function nv.kinds_of(agg jsonb) returns setof nv.kind
@@ -793,4 +796,55 @@ begin
 			and not exists (select from nv.death d where d.key = a.key::text and d.ev > a.ev)
 		order by a.key, a.ev
 	$q$, nv.truth(rule), nv.force(rule)) using after, upto;
+end $$;
+
+-- The matches that time alone makes of a rule that came to be in force right
+-- before the event "since", at the clock "begun", up to the event "upto",
+-- which is settled before the instant "ended".  The world of a contact is one
+-- thing from one of its events to the next; at the instant of an event time
+-- goes by the world before it, if the rule is true in the one after it.  place
+-- tells the event behind which the match was made.
+create function nv.by_time(rule jsonb, since int, upto int, begun timestamptz, ended timestamptz)
+returns table (key text, at timestamptz, place numeric)
+language plpgsql stable as $$
+declare
+	b text := (select coalesce(string_agg(' union all ' || x, ''), '') from (select distinct nv.bounds(rule)) s(x));
+	yes text := nv.truth(rule);
+	force text;
+begin
+	perform set_config('nv.fresh', 'time', true);
+	force := nv.force(rule);
+	perform set_config('nv.fresh', '', true);
+	return query execute format($q$
+		with worlds as materialized (
+			select w.*, lead(w.lo) over own as hi, lead(w.ev) over own as next_ev
+			from (select id as key, $2 - 1 as ev, $4 as lo from sh.contact where arrived < $2 and gone >= $2
+				union select p.key, p.ev, p.n from nv.point p where p.ev between $2 and $3) w
+			window own as (partition by w.key order by w.ev)
+		), instants as materialized (
+			select w.key, w.ev, w.lo, w.hi, w.next_ev, t.n
+			from worlds w
+			join sh.contact c on c.id = w.key and c.arrived <= w.ev and c.gone > w.ev
+			cross join lateral (select distinct n from (select w.hi%1$s) x(n) where isfinite(n)) t
+			where t.n > w.lo and t.n < $5 and (w.hi is null or t.n <= w.hi)
+		), now as (
+			select p.key, p.ev, p.n, p.next_ev, coalesce(p.n = p.hi, false) as is_last
+			from (select i.*, i.ev as upto from instants i) p
+			join sh.contact c on c.id = p.key and c.arrived <= p.upto and c.gone > p.upto
+			where %2$s and (%3$s or not exists (
+				select from (select p.n - interval '1 microsecond' as n, p.upto) p where %2$s))
+		), still as (
+			-- at the instant of an event it must be true behind it
+			select p.key, p.ev, p.n
+			from (select n.*, n.next_ev as upto from now n where n.is_last) p
+			join sh.contact c on c.id = p.key and c.arrived <= p.upto and c.gone > p.upto
+			where %2$s
+		)
+		select distinct on (a.key) a.key::text, a.n, a.ev + 0.5
+		from now a
+		where (not a.is_last or exists (select from still s where s.key = a.key and s.ev = a.ev and s.n = a.n))
+			and exists (select from sh.contact c where c.id = a.key and c.gone = 2147483647)
+			and not exists (select from nv.death d where d.key = a.key::text and d.ev > a.ev)
+		order by a.key, a.ev, a.n
+	$q$, b, yes, force) using rule, since, upto, begun, ended;
 end $$;

@@ -81,7 +81,7 @@ begin
 	if exists (select from leadstream.contact_source) then
 		perform leadstream.detach(activity) from (select distinct activity from leadstream.activity_source) a;
 		perform leadstream.detach(contacts) from leadstream.contact_source;
-		drop table leadstream.lead_event, leadstream.lead_match, leadstream.lead cascade;
+		drop table leadstream.lead_event, leadstream.lead_match, leadstream.lead, leadstream.due cascade;
 		perform leadstream.drop_team('sales');
 	end if;
 	perform nv.make_tables(current_setting('nv.keytype'), current_setting('nv.partitioned')::boolean);
@@ -93,12 +93,13 @@ end $$;
 
 -- Contacts and rows of all times, also in the future, also without a time or
 -- a contact.  past: no row after the clock.
-create procedure nv.populate(seed bigint, w int, contacts int, rows_each int)
+create procedure nv.populate(seed bigint, w int, contacts int, rows_each int, past boolean default false)
 language plpgsql as $$
 declare
 	t timestamptz;
 	tab text;
 	k text;
+	v jsonb;
 begin
 	perform nv.reseed(seed, 'world ' || w);
 	for i in 1 .. contacts loop
@@ -116,7 +117,9 @@ begin
 				if nv.p(1) then
 					k := null;
 				end if;
-				perform nv.put(tab, jsonb_build_array(nv.placed(tab, nv.some_row(tab, nv.clock()), k, t)));
+				v := nv.placed(tab, nv.some_row(tab, nv.clock()), k, t);
+				continue when past and nv.time_of(tab, v) > nv.clock();
+				perform nv.put(tab, jsonb_build_array(v));
 			end loop;
 		end loop;
 	end loop;
@@ -133,16 +136,18 @@ begin
 	return query execute $q$
 		with naive as (select key, line, nv.first_instant(line, $3) as first from nv.timeline($1)),
 			now as (select key, yes from nv.matching($1, $3)),
-			live as (select c.id::text as key, leadstream.is_match($2, c.id) as yes from w.contact c),
+			live as (select c.id::text as key, leadstream.is_match($2, c.id) as yes,
+					leadstream._timeline_of($2, c.id, '-infinity') as one, leadstream._timeline_of($2, c.id, $3) as ahead from w.contact c),
 			line as (select contact_id::text as key, timeline as line from leadstream.timeline($2)),
 			preview as (select contact_id::text as key, first_matched_at as first from leadstream.preview($2)),
 			verify as (select contact_id::text as key, v::text as row from leadstream.verify($2) v)
 		select coalesce(now.yes, false),
 			case when naive.line is distinct from coalesce(line.line, '{}') or naive.first is distinct from preview.first
 					or now.yes is distinct from live.yes or verify.row is not null
-					or now.yes is distinct from (naive.line @> $3)
-				then format(E'contact %s\nnaive    now %s, first %s, line %s\nhistory  first %s, line %s\nlive     now %s; verify %s%s', key,
-					now.yes, naive.first, naive.line, preview.first, line.line, live.yes, coalesce(verify.row, 'says nothing'),
+					or now.yes is distinct from (naive.line @> $3) or naive.line is distinct from live.one
+					or naive.line * tstzmultirange(tstzrange($3, null)) is distinct from live.ahead
+				then format(E'contact %s\nnaive    now %s, first %s, line %s\nhistory  first %s, line %s\nlive     now %s, line %s, ahead %s; verify %s%s', key,
+					now.yes, naive.first, naive.line, preview.first, line.line, live.yes, live.one, live.ahead, coalesce(verify.row, 'says nothing'),
 					case when now.yes is distinct from (naive.line @> $3) then E'\nthe naive judge contradicts itself' end)
 			end
 		from naive full join now using (key) full join live using (key) full join line using (key) full join preview using (key)

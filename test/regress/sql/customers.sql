@@ -132,6 +132,6 @@ select leadstream.detach(t) from unnest('{form_submit,page_visit,mail,list_membe
 select count(*) from leadstream.streams where problem is null;
 select count(leadstream.drop_stream(stream)) from leadstream.streams;
 select leadstream.drop_team('Sales');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 delete from leadstream.stage;
 drop schema customers cascade;

@@ -154,7 +154,7 @@ select has_function_privilege('public', 'leadstream._history_sql(leadstream.rule
 select count(leadstream.disable('s' || n)) from past.many;
 select leadstream.detach(('past.' || activity)::regclass) is not null as detached from unnest('{visit,call,day,badge}'::text[]) activity;
 select leadstream.detach('past.contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema past cascade;
 drop owned by regress_past;

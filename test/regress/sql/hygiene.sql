@@ -44,11 +44,13 @@ select 'search_path is not pinned: ' || p.oid::regprocedure
 from pg_proc p join pg_language l on l.oid = p.prolang
 where p.pronamespace = 'leadstream'::regnamespace and l.lanname <> 'c'
   and p.proconfig is distinct from array['search_path=pg_catalog, pg_temp']
+  -- commits, and so sets it by itself
+  and p.proname <> 'tick_batches'
 order by 1;
 -- a table of ours that is named without its schema
 select 'unqualified: ' || p.oid::regprocedure || ': ' || m[1]
 from pg_proc p
-cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|stream|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
+cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
 where p.pronamespace = 'leadstream'::regnamespace
 order by 1;
 
@@ -59,18 +61,18 @@ create temporary table listed (kind text, name name);
 -- changes something, or shows what others may not see: granted by name
 insert into listed select 'acts', unnest('{
 	attach_contacts,attach_activity,detach,create_stream,alter_stream,drop_stream,enable,disable,clear,
-	fetch_history,create_team,drop_team,create_lead,move,index_streams,
+	fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,_history_sql,
 	capture,enter_stream,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
-	_create_lead_tables,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
+	_create_lead_tables,_create_due_table,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
 	_stream,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
 	check_rule,check_only,rule_problem,rule_sql,is_match,timeline,preview,verify,clock,current_account,session_cache,
-	_home,_actor,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
+	_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
 	_check_relation,_check_column,_check_stored,_check_key,_check_contact_type,_check_kind,_check_time_column,_warn_activity,
 	_default_column,_default_key,_default_contact_column,_default_time_column,_raise_ambiguous,_raise_not_attached}'::name[]);
 -- depends on its arguments alone
@@ -107,7 +109,7 @@ where (kind = 'step' or kind = 'acts' and proname not in ('_look_up', '_history_
   and (volatility, parallel) <> ('v', 'u') order by 1;
 select 'label of what reads: ' || function from function
 where kind = 'reads'
-  and (volatility = 'i' or volatility = 'v' and proname not in ('rule_problem', 'session_cache')) order by 1;
+  and (volatility = 'i' or volatility = 'v' and proname not in ('rule_problem', 'session_cache', '_clock_now', '_needs_seeds')) order by 1;
 -- what looks at the state of a session must stay with it
 select 'label of what reads in C: ' || function from function
 where kind = 'reads' and language = 'c' and parallel = 's' and proname not in ('clock', '_home') order by 1;

@@ -402,7 +402,7 @@ drop schema evil cascade;
 select leadstream.disable(stream) from leadstream.stream where is_enabled;
 select leadstream.detach('firm.visit');
 select leadstream.detach('firm.contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema firm cascade;
 drop owned by regress_ls_dba, regress_ls_market, regress_ls_rival, regress_ls_sales, regress_ls_bi, regress_ls_app, regress_ls_nobody;

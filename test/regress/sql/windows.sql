@@ -204,6 +204,9 @@ do $$
 begin
 	call pg_temp.settle('after changes', pg_temp.filling('visit', '{1,2,3,6}', 6, 1));
 	set local leadstream.clock = '2024-04-07T12:00:00Z';
+	-- what time alone has made true by then is another matter
+	perform leadstream.tick();
+	delete from leadstream.lead;
 	call pg_temp.settle('another clock', pg_temp.filling('tap', '{1,2,3,6}', 4, 1));
 	set local leadstream.clock = '2024-03-30T12:00:00Z';
 	call pg_temp.settle('an earlier clock', pg_temp.filling('visit', '{1,2,3,6}', 4, 1));
@@ -253,6 +256,6 @@ select run, count(*) filter (where is_expected) as missing, count(*) filter (whe
 
 select leadstream.disable(stream) from leadstream.stream where is_enabled \g /dev/null
 select leadstream.detach(t::regclass) from unnest('{visit,tap,page,raw,local,badge,contact}'::text[]) t \g /dev/null
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema shop cascade;

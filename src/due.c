@@ -1,0 +1,258 @@
+/*-------------------------------------------------------------------------
+ *
+ * due.c
+ *	  The clock queue: when contacts have to be looked at again.
+ *
+ * leadstream.due holds, of each contact that does not have the match of a
+ * stream which time alone may bring about, the earliest instant that is not
+ * settled.  Whoever judges a contact writes its entries, having locked it, so
+ * the contact's row is the mutex of its entries.
+ *
+ * A stream that has just been enabled is seeded: tick() looks at all contacts,
+ * which it does not lock, and so it must not meet the entries of those who do,
+ * or they would wait for each other.  Its seeds are rows of their own.  Until
+ * then, whoever judges a contact leaves an entry in any case, with an instant
+ * that never comes if there is nothing to wait for; where there are both, the
+ * seed is the older knowledge and counts for nothing.
+ *
+ * An entry names the run of its stream.  What a run leaves behind is removed
+ * when it ends, except by transactions that were in flight; that is told by
+ * its run, and goes when it is due.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "contact_lock.h"
+#include "due.h"
+#include "key_scan.h"
+#include "owner_sql.h"
+
+struct DueReader
+{
+	KeyScan    *scan;
+	DueEntry   *entries;
+	int			room;
+};
+
+/* Is there anything in the queue?  Asks the file, not an index. */
+static bool
+is_empty(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	bool		result = RelationGetNumberOfBlocks(rel) == 0;
+
+	table_close(rel, NoLock);
+	return result;
+}
+
+DueReader *
+ls_due_open(ContactSource *contacts, Snapshot snapshot)
+{
+	Oid			relid = ls_catalog_relid("due");
+	DueReader  *reader;
+
+	if (!OidIsValid(relid) || is_empty(relid))
+		return NULL;
+	reader = palloc0(sizeof(DueReader));
+	reader->room = 16;
+	reader->entries = palloc(sizeof(DueEntry) * reader->room);
+	reader->scan = ls_keyscan_open(relid, DUE_CONTACT, contacts->key_base,
+								   InvalidAttrNumber, snapshot);
+	return reader;
+}
+
+int
+ls_due_read(DueReader *reader, Datum key, DueEntry **entries)
+{
+	TupleTableSlot *slot;
+	int			n = 0;
+
+	ls_keyscan_start(reader->scan, key, NULL);
+	while ((slot = ls_keyscan_next(reader->scan, NULL, NULL)) != NULL)
+	{
+		DueEntry	entry = {0};
+		int			i;
+		bool		isnull;
+
+		entry.stream_id = DatumGetInt32(slot_getattr(slot, DUE_STREAM, &isnull));
+		entry.is_seed = DatumGetBool(slot_getattr(slot, DUE_IS_SEED, &isnull));
+		entry.run = DatumGetInt32(slot_getattr(slot, DUE_RUN, &isnull));
+		entry.at = DatumGetTimestampTz(slot_getattr(slot, DUE_AT, &isnull));
+		entry.arrival = DatumGetBool(slot_getattr(slot, DUE_ARRIVAL, &isnull));
+		entry.has_seed = entry.is_seed;
+		for (i = 0; i < n; i++)
+			if (reader->entries[i].stream_id == entry.stream_id)
+				break;
+		if (i < n)
+		{
+			/* a seed of this run may stand beside what an earlier one left */
+			if (reader->entries[i].run < entry.run ||
+				(reader->entries[i].run == entry.run && !entry.is_seed))
+				reader->entries[i] = entry;
+			reader->entries[i].has_seed = true;
+			continue;
+		}
+		if (n == reader->room)
+			reader->entries = repalloc(reader->entries,
+									   sizeof(DueEntry) * (reader->room *= 2));
+		reader->entries[n++] = entry;
+	}
+	*entries = reader->entries;
+	return n;
+}
+
+void
+ls_due_close(DueReader *reader)
+{
+	ls_keyscan_close(reader->scan);
+}
+
+/* Take out of what the transaction cannot see; returns how many are left. */
+static int
+drop_invisible(ContactSource *contacts, DueChange *changes, int n)
+{
+	ContactOrder order;
+	Snapshot	snapshot;
+	KeyScan    *scan;
+	bool		is_visible = false;
+	int			kept = 0;
+
+	if (!IsolationUsesXactSnapshot())
+		return n;
+	ls_contact_order_init(&order, contacts);
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	scan = ls_keyscan_open(contacts->relid, contacts->key_attno,
+						   contacts->key_base, InvalidAttrNumber, snapshot);
+	for (int i = 0; i < n; i++)
+	{
+		if (i == 0 || ls_contact_cmp(&order, changes[i - 1].key, changes[i].key) != 0)
+		{
+			ls_keyscan_start(scan, changes[i].key, NULL);
+			is_visible = ls_keyscan_next(scan, NULL, NULL) != NULL;
+		}
+		if (is_visible)
+			changes[kept++] = changes[i];
+	}
+	ls_keyscan_close(scan);
+	UnregisterSnapshot(snapshot);
+	return kept;
+}
+
+/* The changes that are wanted, as columns of arrays. */
+typedef struct ChangeColumns
+{
+	int			n;
+	Datum	   *columns[5];
+} ChangeColumns;
+
+static void
+take_columns(ChangeColumns *columns, const DueChange *changes, int n, bool is_set)
+{
+	columns->n = 0;
+	for (int c = 0; c < lengthof(columns->columns); c++)
+		columns->columns[c] = palloc(sizeof(Datum) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		if (is_set ? !changes[i].is_set : !changes[i].is_removed)
+			continue;
+		columns->columns[0][columns->n] = changes[i].key;
+		columns->columns[1][columns->n] = Int32GetDatum(changes[i].stream_id);
+		columns->columns[2][columns->n] = Int32GetDatum(changes[i].run);
+		columns->columns[3][columns->n] = TimestampTzGetDatum(changes[i].at);
+		columns->columns[4][columns->n++] = BoolGetDatum(changes[i].arrival);
+	}
+}
+
+static void
+run_changes(OwnerStatement statement, ContactSource *contacts, ChangeColumns *columns,
+			bool is_seed)
+{
+	static const Oid types[] = {InvalidOid, INT4OID, INT4OID, TIMESTAMPTZOID, BOOLOID};
+	Datum		values[6];
+
+	if (columns->n == 0)
+		return;
+	for (int c = 0; c < lengthof(types); c++)
+		values[c] = ls_owner_array(columns->columns[c], NULL, columns->n,
+								   c == 0 ? contacts->key_type : types[c]);
+	values[5] = BoolGetDatum(is_seed);
+	ls_owner_run(statement, contacts, values, NULL);
+}
+
+void
+ls_due_write(ContactSource *contacts, DueChange *changes, int n)
+{
+	MemoryContext context;
+	MemoryContext oldcontext;
+	OwnerState	owner;
+	ChangeColumns columns;
+
+	if (n == 0 || !OidIsValid(ls_catalog_relid("due")))
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream due",
+									ALLOCSET_DEFAULT_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
+	n = drop_invisible(contacts, changes, n);
+	if (ls_owner_begin(&owner))
+	{
+		MemoryContextSwitchTo(context);
+		take_columns(&columns, changes, n, false);
+		run_changes(OWNER_REMOVE_DUE, contacts, &columns, false);
+		take_columns(&columns, changes, n, true);
+		run_changes(OWNER_SET_DUE, contacts, &columns, false);
+		ls_owner_end(&owner);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+}
+
+void
+ls_due_seed(ContactSource *contacts, DueChange *changes, int n)
+{
+	MemoryContext context;
+	MemoryContext oldcontext;
+	OwnerState	owner;
+	ChangeColumns columns;
+
+	if (n == 0)
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream due",
+									ALLOCSET_DEFAULT_SIZES);
+	oldcontext = MemoryContextSwitchTo(context);
+	if (ls_owner_begin(&owner))
+	{
+		MemoryContextSwitchTo(context);
+		take_columns(&columns, changes, n, true);
+		run_changes(OWNER_SET_DUE, contacts, &columns, true);
+		ls_owner_end(&owner);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+}
+
+void
+ls_due_empty(int32 stream_id)
+{
+	Oid			relid = ls_catalog_relid("due");
+	Datum		value = Int32GetDatum(stream_id);
+	OwnerState	owner;
+
+	if (!OidIsValid(relid) || is_empty(relid) || !ls_owner_begin(&owner))
+		return;
+	ls_owner_run(OWNER_EMPTY_DUE, NULL, &value, NULL);
+	ls_owner_end(&owner);
+}

@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ *
+ * due.h
+ *	  The clock queue: when contacts have to be looked at again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LS_DUE_H
+#define LS_DUE_H
+
+#include "utils/snapshot.h"
+
+#include "catalog.h"
+
+/* Attribute numbers of leadstream.due. */
+#define DUE_CONTACT		1
+#define DUE_STREAM		2
+#define DUE_IS_SEED		3
+#define DUE_RUN			4
+#define DUE_AT			5
+#define DUE_ARRIVAL		6
+
+/* What waits of one contact and stream; see the table's comments. */
+typedef struct DueEntry
+{
+	int32		stream_id;
+	int32		run;
+	TimestampTz at;
+	bool		arrival;
+	bool		is_seed;
+	bool		has_seed;		/* there is one besides */
+} DueEntry;
+
+/* Reads the entries of contacts under a snapshot. */
+typedef struct DueReader DueReader;
+
+/*
+ * NULL where there is nothing to read: no table, or an empty one.  Allocated in
+ * the current memory context; to be closed by the same resource owner.
+ */
+extern DueReader *ls_due_open(ContactSource *contacts, Snapshot snapshot);
+
+/*
+ * The entries of a contact, one of each stream: of two the one that is no seed.
+ * Good until the next call.
+ */
+extern int	ls_due_read(DueReader *reader, Datum key, DueEntry **entries);
+extern void ls_due_close(DueReader *reader);
+
+/* What is to become of a contact's entry for a stream. */
+typedef struct DueChange
+{
+	Datum		key;
+	int32		stream_id;
+	bool		is_removed;		/* the entries there are go, */
+	bool		is_set;			/* and this one comes, or replaces that which
+								 * is no seed */
+	int32		run;
+	TimestampTz at;
+	bool		arrival;
+} DueChange;
+
+/*
+ * Write changes, in the order of the contacts' keys, each (contact, stream)
+ * once; the contacts must be locked.  What is wanted of contacts that the
+ * transaction cannot see, in REPEATABLE READ and above, is left out, as leads
+ * are.
+ */
+extern void ls_due_write(ContactSource *contacts, DueChange *changes, int n);
+
+/* Put seeds in, for contacts that need not be locked. */
+extern void ls_due_seed(ContactSource *contacts, DueChange *changes, int n);
+
+/* Remove a stream's entries, but those that somebody else has a hand on. */
+extern void ls_due_empty(int32 stream_id);
+
+#endif							/* LS_DUE_H */

@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * judge.h
+ *	  One reading of the database, as those see it who judge by it.
+ *
+ * Belongs to rule_eval.c, which judges at one instant, and rule_timeline.c,
+ * which judges at all; everybody else includes rule_eval.h.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LS_JUDGE_H
+#define LS_JUDGE_H
+
+#include "row_set.h"
+#include "rule_eval.h"
+
+struct shared_hash;
+
+struct Judge
+{
+	ContactSource *contacts;
+	Snapshot	snapshot;
+	RowReading	reading;
+	Oid			fresh_relid;	/* new rows are in this table */
+	KeyScan    *contact_scan;
+	TupleTableSlot *contact;	/* row of the contact stepped to, or NULL */
+	List	   *scans;			/* of JudgeScan * */
+	struct shared_hash *by_address;
+	struct shared_hash *by_digest;
+	RuleProgram *program;		/* being judged */
+	ExprContext *econtext;
+	MemoryContext mcxt;			/* the judge's own */
+	MemoryContext contact_mcxt; /* reset with each contact */
+};
+
+/* Get ready to run pieces of a program over the contact stepped to. */
+extern void ls_judge_take_program(Judge *judge, RuleProgram *program);
+
+/* The rows of a source, for whoever reads them all by himself. */
+extern KeyScan *ls_judge_rows(Judge *judge, ActivitySource *source);
+
+/* The i-th aggregate of a test is worth this. */
+extern void ls_judge_set_param(RuleProgram *program, BoundNode *bound, int i,
+							   Datum value, bool isnull);
+
+/* The test's answer, with the values of its aggregates set. */
+extern bool ls_judge_eval_test(Judge *judge, RuleProgram *program, NodeProgram *node);
+
+/*
+ * The order of first and last of two rows of one source: negative if a is
+ * before b.
+ */
+typedef struct RowOrder
+{
+	TimestampTz at;
+	Datum	   *key;			/* of source->nkeys columns */
+	Oid			tableoid;
+	ItemPointerData tid;
+} RowOrder;
+
+extern int	ls_judge_row_cmp(const SourceProgram *source, const RowOrder *a, const RowOrder *b);
+
+#endif							/* LS_JUDGE_H */

@@ -1,0 +1,690 @@
+/*-------------------------------------------------------------------------
+ *
+ * tick.c
+ *	  Settling what is due by the clock.
+ *
+ * tick() walks through the clock queue (due.c) in the order of time, by one
+ * index scan that ends at the clock, and hands what it meets to settle.c in
+ * batches.  It waits for nobody: a contact that somebody has locked, a writer
+ * or another tick, is left for the next one.  So any number of them may run.
+ *
+ * A stream that was enabled, or whose rule was altered, is seeded first.  If
+ * time alone can make it true, all contacts are looked at, once for all such
+ * streams, and get an entry if the rule is going to turn true.  What has
+ * happened since the stream was enabled is part of it, so its seeds may be due
+ * at once.  Otherwise only contacts are looked at that have rows in the future.  Nothing is locked.  It needs a snapshot that sees all that was
+ * written by those who did not know of the stream yet: they hold locks on the
+ * tables that it reads, so a tick waits a moment for who writes there now, and
+ * if that is not enough leaves the stream for the next one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "attempt.h"
+#include "due.h"
+#include "guc.h"
+#include "owner_sql.h"
+#include "rule_timeline.h"
+#include "settle.h"
+#include "stream_read.h"
+#include "writers.h"
+
+PG_FUNCTION_INFO_V1(leadstream_tick);
+PG_FUNCTION_INFO_V1(leadstream_clock_now);
+PG_FUNCTION_INFO_V1(leadstream_needs_seeds);
+
+/* Entries that are settled together. */
+#define TICK_BATCH		5000
+
+/* Streams that one pass over the contacts seeds, and seeds written together. */
+#define SEED_STREAMS	1000
+#define SEED_BATCH		5000
+
+/* How long a tick waits for those who may not know of a new stream. */
+#define SEED_WAIT		"500ms"
+
+/* _clock_now() -> timestamptz */
+Datum
+leadstream_clock_now(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TIMESTAMPTZ(ls_clock_read());
+}
+
+typedef struct SeedQuestion
+{
+	Rule	   *rule;
+	bool		result;
+} SeedQuestion;
+
+static void
+ask_for_seeds(void *arg)
+{
+	SeedQuestion *question = arg;
+
+	question->result = ls_rule_needs_seeds(ls_rule_bind(question->rule, ls_catalog_contacts(),
+														ls_catalog_activities()));
+}
+
+/* _needs_seeds(rule) -> boolean */
+Datum
+leadstream_needs_seeds(PG_FUNCTION_ARGS)
+{
+	SeedQuestion question = {PG_GETARG_RULE_P(0), true};
+	ErrorData  *error = ls_attempt(ask_for_seeds, &question);
+
+	PG_RETURN_BOOL(error != NULL || question.result);
+}
+
+
+/* -------------------------------------------------------------------------
+ * Seeding
+ * -------------------------------------------------------------------------
+ */
+
+/* A stream that is being seeded. */
+typedef struct SeedStream
+{
+	CachedStream *stream;
+	RuleProgram *program;
+	TimestampTz from;			/* when its run began */
+} SeedStream;
+
+/* A pass over the contacts, all or those with rows in the future. */
+typedef struct SeedPass
+{
+	StreamSet  *set;
+	Snapshot	snapshot;
+	bool		is_of_future;
+	SeedStream *streams;
+	int			nstreams;
+	DueChange  *changes;
+	int			nchanges;
+	MemoryContext context;		/* of the changes' keys */
+} SeedPass;
+
+static void
+write_seeds(SeedPass *pass)
+{
+	ls_due_seed(pass->set->contacts, pass->changes, pass->nchanges);
+	pass->nchanges = 0;
+	MemoryContextReset(pass->context);
+}
+
+/* Find out of the contact that the judge stepped to when rules turn true. */
+static void
+seed_contact(SeedPass *pass, Judge *judge, int16 len, bool byval)
+{
+	const char *account = ls_judge_account(judge);
+	Datum		key = (Datum) 0;
+	bool		has_key = false;
+
+	for (int i = 0; i < pass->nstreams; i++)
+	{
+		SeedStream *seed = &pass->streams[i];
+		const StreamRow *row = seed->stream->row;
+		TimestampTz at;
+		bool		is_true;
+		DueChange  *change;
+
+		if (strcmp(account, row->account) != 0 ||
+			!ls_timeline_next(ls_judge_timeline(judge, seed->program, seed->from, false),
+							  seed->from, &at, &is_true))
+			continue;
+		if (!has_key)
+		{
+			MemoryContext oldcontext = MemoryContextSwitchTo(pass->context);
+
+			key = ls_judge_key(judge);
+			key = len == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(key)) :
+				datumCopy(key, byval, len);
+			has_key = true;
+			MemoryContextSwitchTo(oldcontext);
+		}
+		change = &pass->changes[pass->nchanges++];
+		memset(change, 0, sizeof(DueChange));
+		change->key = key;
+		change->stream_id = row->stream_id;
+		change->is_set = true;
+		change->run = row->run;
+		change->at = at;
+		change->arrival = is_true;
+	}
+}
+
+/* Look at all contacts. */
+static void
+seed_all(SeedPass *pass, Judge *judge, int16 len, bool byval)
+{
+	List	   *leaves = find_all_inheritors(pass->set->contacts->relid, AccessShareLock, NULL);
+	ListCell   *lc;
+
+	foreach(lc, leaves)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
+		TableScanDesc scan;
+		TupleTableSlot *slot;
+
+		if (rel->rd_rel->relkind != RELKIND_RELATION)
+		{
+			table_close(rel, NoLock);
+			continue;
+		}
+		slot = table_slot_create(rel, NULL);
+		scan = table_beginscan(rel, pass->snapshot, 0, NULL);
+		while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		{
+			RowPlace	place = {RelationGetRelid(rel), slot->tts_tid};
+
+			CHECK_FOR_INTERRUPTS();
+			if (!ls_judge_contact_at(judge, (Datum) 0, &place))
+				continue;
+			/* its rows are found by the key, which is in its own row */
+			if (!ls_judge_contact_at(judge, ls_judge_key(judge), &place))
+				continue;
+			seed_contact(pass, judge, len, byval);
+			if (pass->nchanges >= SEED_BATCH)
+				write_seeds(pass);
+		}
+		table_endscan(scan);
+		ExecDropSingleTupleTableSlot(slot);
+		table_close(rel, NoLock);
+	}
+}
+
+/*
+ * Look at the contacts that have rows of a source in the future, as seen from
+ * an instant.  A column without a zone may be off by a day.
+ */
+static void
+seed_source(SeedPass *pass, Judge *judge, ActivitySource *source, TimestampTz from,
+			int16 len, bool byval)
+{
+	Oid			types[1] = {TIMESTAMPTZOID};
+	Datum		values[1] = {TimestampTzGetDatum(from)};
+	OwnerState	owner;
+	SPIPlanPtr	plan;
+	SPITupleTable *table;
+	uint64		n;
+
+	if (!ls_owner_begin_of(source->relid, &owner))
+		return;
+	plan = SPI_prepare(psprintf("select distinct a.%s::%s from %s a where a.%s > ($1 - interval '2 days')::%s",
+								quote_identifier(source->contact_name),
+								format_type_be_qualified(pass->set->contacts->key_base),
+								quote_qualified_identifier(get_namespace_name(get_rel_namespace(source->relid)),
+														   get_rel_name(source->relid)),
+								quote_identifier(source->time_name),
+								format_type_be_qualified(source->time_type)),
+					   1, types);
+	if (plan == NULL || SPI_execute_snapshot(plan, values, NULL, pass->snapshot,
+											 InvalidSnapshot, true, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_snapshot failed");
+	table = SPI_tuptable;
+	n = SPI_processed;
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		key = SPI_getbinval(table->vals[i], table->tupdesc, 1, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		if (isnull || !ls_judge_contact(judge, key))
+			continue;
+		seed_contact(pass, judge, len, byval);
+		if (pass->nchanges >= SEED_BATCH)
+			write_seeds(pass);
+	}
+	ls_owner_end(&owner);
+	/* the next source may bring the same contacts */
+	write_seeds(pass);
+}
+
+/* Look at the contacts that have rows in the future. */
+static void
+seed_future(SeedPass *pass, Judge *judge, int16 len, bool byval)
+{
+	List	   *seen = NIL;
+
+	for (int i = 0; i < pass->nstreams; i++)
+	{
+		RuleProgram *program = pass->streams[i].program;
+
+		for (int a = 0; a < program->naggregates; a++)
+			for (int s = 0; s < program->aggregates[a].nsources; s++)
+			{
+				ActivitySource *source = program->aggregates[a].sources[s].source;
+				TimestampTz from = DT_NOEND;
+
+				if (source->time_attno == InvalidAttrNumber ||
+					list_member_int(seen, source->source_id))
+					continue;
+				seen = lappend_int(seen, source->source_id);
+				for (int k = 0; k < pass->nstreams; k++)
+					from = Min(from, pass->streams[k].from);
+				seed_source(pass, judge, source, from, len, byval);
+			}
+	}
+}
+
+/* Look at contacts for some streams. */
+static void
+seed_pass(void *arg)
+{
+	SeedPass   *pass = arg;
+	ContactSource *contacts = pass->set->contacts;
+	Judge	   *judge = ls_judge_begin(contacts, pass->snapshot, ls_clock_read(),
+									   InvalidCommandId, InvalidOid);
+	int16		len;
+	bool		byval;
+
+	get_typlenbyval(contacts->key_base, &len, &byval);
+	if (pass->is_of_future)
+		seed_future(pass, judge, len, byval);
+	else
+		seed_all(pass, judge, len, byval);
+	write_seeds(pass);
+	ls_judge_end(judge);
+}
+
+static void
+wait_for_writers(void *arg)
+{
+	int			nestlevel = NewGUCNestLevel();
+
+	(void) set_config_option("lock_timeout", SEED_WAIT, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	ls_writers_wait((List *) arg);
+	AtEOXact_GUC(true, nestlevel);
+}
+
+/* The enabled streams that are not seeded, of transactions that are over. */
+static List *
+unseeded_streams(void)
+{
+	Oid			relid = ls_catalog_relid("stream");
+	Oid			index = get_relname_relid("stream_unseeded_idx", get_rel_namespace(relid));
+	Relation	rel = table_open(relid, AccessShareLock);
+	List	   *ids = NIL;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, 0, NULL);
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+		TransactionId by = (TransactionId)
+			DatumGetUInt64(heap_getattr(tuple, STREAM_CHANGED, RelationGetDescr(rel), &isnull));
+
+		/* nobody else can know of what our own transaction has done */
+		if (!TransactionIdIsCurrentTransactionId(by) &&
+			DatumGetBool(heap_getattr(tuple, STREAM_IS_ENABLED, RelationGetDescr(rel), &isnull)) &&
+			!DatumGetBool(heap_getattr(tuple, STREAM_IS_SEEDED, RelationGetDescr(rel), &isnull)))
+			ids = lappend_int(ids, DatumGetInt32(heap_getattr(tuple, STREAM_ID,
+															  RelationGetDescr(rel), &isnull)));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return ids;
+}
+
+/* One seeds at a time: two would wait for each other. */
+static bool
+try_lock_seeding(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ls_catalog_relid("due"), 0, 2);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* The tables that programs read. */
+static List *
+tables_of_streams(StreamSet *set, SeedStream *streams, int n)
+{
+	List	   *relids = list_make1_oid(set->contacts->relid);
+
+	for (int i = 0; i < n; i++)
+		for (int a = 0; a < streams[i].program->naggregates; a++)
+			for (int s = 0; s < streams[i].program->aggregates[a].nsources; s++)
+				relids = list_append_unique_oid(relids,
+												streams[i].program->aggregates[a].sources[s].source->relid);
+	return relids;
+}
+
+/*
+ * Say that streams are seeded, and clean up: markers are of no use any more,
+ * nor are seeds of contacts that have the match.  A stream that has begun
+ * another run is not meant.
+ */
+static void
+finish_seeding(ContactSource *contacts, Datum ids, Datum runs)
+{
+	Oid			types[2] = {INT4ARRAYOID, INT4ARRAYOID};
+	Datum		values[2] = {ids, runs};
+	OwnerState	owner;
+	Oid			userid;
+	int			sec_context;
+	Relation	rel;
+
+	if (ls_owner_begin(&owner))
+	{
+		ls_owner_run(OWNER_DROP_SEEDS, contacts, &ids, NULL);
+		ls_owner_run(OWNER_DROP_MARKERS, NULL, &ids, NULL);
+		if (SPI_execute_with_args(psprintf("delete from leadstream.due d where d.is_seed and d.stream_id = any ($1) and not exists ("
+										   "select from leadstream.stream_team t where t.stream_id = d.stream_id and not exists ("
+										   "select from leadstream.lead l join leadstream.lead_match m on m.lead_id = l.lead_id"
+										   " where l.contact_id %s d.contact_id and l.team_id = t.team_id and m.stream_id = d.stream_id))",
+										   ls_catalog_key_operator(contacts)),
+								  1, types, values, NULL, false, 0) < 0)
+			elog(ERROR, "SPI_execute_with_args failed");
+		ls_owner_end(&owner);
+	}
+
+	/* the streams are the extension's */
+	rel = table_open(ls_catalog_relid("stream"), RowExclusiveLock);
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner, sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	if (SPI_execute_with_args("update leadstream.stream s set is_seeded = true"
+							  " from rows from (pg_catalog.unnest($1), pg_catalog.unnest($2)) as p (stream_id, run)"
+							  " where s.stream_id operator(pg_catalog.=) p.stream_id"
+							  " and s.run operator(pg_catalog.=) p.run and s.is_enabled",
+							  2, types, values, NULL, false, 0) < 0)
+		elog(ERROR, "SPI_execute_with_args failed");
+	SetUserIdAndSecContext(userid, sec_context);
+	table_close(rel, NoLock);
+}
+
+/* Seed some streams; of one whose rule raises an error the program is gone. */
+static void
+seed_streams(StreamSet *set, SeedStream *streams, int n, bool is_foreign, bool is_of_future)
+{
+	SeedPass	pass = {.set = set, .is_of_future = is_of_future};
+	ErrorData  *error = NULL;
+
+	if (n == 0)
+		return;
+	pass.snapshot = RegisterSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(pass.snapshot);
+	pass.streams = streams;
+	pass.nstreams = n;
+	pass.context = AllocSetContextCreate(CurrentMemoryContext, "leadstream seeds",
+										 ALLOCSET_DEFAULT_SIZES);
+	pass.changes = palloc(sizeof(DueChange) * (SEED_BATCH + n));
+	for (int i = 0; i < n; i++)
+		(void) ls_streams_lock(set, streams[i].stream);
+	if (is_foreign)
+		error = ls_attempt(seed_pass, &pass);
+	else
+		seed_pass(&pass);
+	if (error)
+	{
+		ls_streams_break(set, streams[0].stream, error);
+		streams[0].program = NULL;
+	}
+	PopActiveSnapshot();
+	UnregisterSnapshot(pass.snapshot);
+	pfree(pass.changes);
+	MemoryContextDelete(pass.context);
+}
+
+/* Seed streams. */
+static void
+seed(StreamSet *set, List *ids)
+{
+	SeedStream *streams;
+	int			n = 0;
+	int			ends[4];		/* of each sort of streams */
+	Datum	   *done;
+	Datum	   *runs;
+	int			ndone = 0;
+	ListCell   *lc;
+	ErrorData  *error;
+
+	streams = palloc(sizeof(SeedStream) * list_length(ids));
+	done = palloc(sizeof(Datum) * list_length(ids));
+	runs = palloc(sizeof(Datum) * list_length(ids));
+	for (int sort = 0; sort < lengthof(ends); sort++)
+	{
+		foreach(lc, ids)
+		{
+			CachedStream *stream = ls_streams_get(set, lfirst_int(lc));
+			RuleProgram *program = stream ? ls_streams_program(set, stream) : NULL;
+
+			if (program == NULL || ls_program_is_foreign(program) != (sort >= 2) ||
+				program->turns_by_time != (sort % 2 == 0))
+				continue;
+			streams[n].stream = stream;
+			streams[n].program = program;
+			/* what came since and turns nothing by time was judged when it came */
+			streams[n].from = TIMESTAMP_NOT_FINITE(stream->row->enabled_at) ?
+				ls_clock_read() : stream->row->enabled_at;
+			if (!program->turns_by_time)
+				streams[n].from = Max(streams[n].from, ls_clock_read());
+			n++;
+		}
+		ends[sort] = n;
+	}
+
+	error = n == 0 ? NULL : ls_attempt(wait_for_writers, tables_of_streams(set, streams, n));
+	if (error)
+		ereport(NOTICE,
+				(errmsg("streams are not looked after by the clock yet: %s", error->message),
+				 errdetail("Transactions that write their tables began before the streams were enabled."),
+				 errhint("The next tick tries again.")));
+	else
+	{
+		for (int sort = 0; sort < lengthof(ends); sort++)
+		{
+			int			size = sort >= 2 ? 1 : SEED_STREAMS;
+
+			for (int i = sort == 0 ? 0 : ends[sort - 1]; i < ends[sort]; i += size)
+				seed_streams(set, streams + i, Min(size, ends[sort] - i), sort >= 2,
+							 sort % 2 == 1);
+		}
+		for (int i = 0; i < n; i++)
+		{
+			if (streams[i].program == NULL)
+				continue;
+			done[ndone] = Int32GetDatum(streams[i].stream->row->stream_id);
+			runs[ndone++] = Int32GetDatum(streams[i].stream->row->run);
+		}
+		if (ndone > 0)
+			finish_seeding(set->contacts,
+						   ls_owner_array(done, NULL, ndone, INT4OID),
+						   ls_owner_array(runs, NULL, ndone, INT4OID));
+	}
+}
+
+/* Seed all streams that wait for it, unless somebody else does. */
+static void
+seed_unseeded(void)
+{
+	List	   *ids = unseeded_streams();
+	StreamSet  *set;
+
+	if (ids == NIL || !try_lock_seeding())
+		return;
+	/* somebody may have seeded them while we looked */
+	ids = unseeded_streams();
+	set = ids == NIL ? NULL : ls_streams_pin();
+	if (set == NULL)
+		return;
+	set->held++;
+	PG_TRY();
+	{
+		seed(set, ids);
+	}
+	PG_CATCH();
+	{
+		set->held--;
+		ls_streams_unpin(set);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	set->held--;
+	ls_streams_unpin(set);
+	CommandCounterIncrement();
+}
+
+
+/* -------------------------------------------------------------------------
+ * The queue
+ * -------------------------------------------------------------------------
+ */
+
+/* Settle a batch of what is due. */
+static void
+settle_batch(StreamSet *set, Candidate *candidates, int n, DeliverCounts *counts,
+			 int64 *settled)
+{
+	static CandidateOrigin origin = {InvalidOid, "clock", NULL};
+	Settlement	settlement = {0};
+
+	settlement.set = set;
+	settlement.ncandidates = n;
+	settlement.candidates = candidates;
+	settlement.norigins = 1;
+	settlement.origins = &origin;
+	settlement.command = InvalidCommandId;
+	settlement.newest = DT_NOBEGIN;
+	settlement.is_tick = true;
+	ls_settle(&settlement);
+	counts->leads += settlement.counts.leads;
+	counts->matches += settlement.counts.matches;
+	*settled += settlement.settled;
+}
+
+/* Walk through the queue up to the clock, or until "limit" entries are settled. */
+static void
+walk(StreamSet *set, int64 limit, DeliverCounts *counts, int64 *settled)
+{
+	Oid			relid = ls_catalog_relid("due");
+	TimestampTz clock = ls_clock_read();
+	int			batch = Min(limit, TICK_BATCH);
+	Relation	rel = table_open(relid, RowExclusiveLock);
+	Relation	index;
+	Snapshot	snapshot;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Candidate  *candidates = palloc(sizeof(Candidate) * batch);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "leadstream tick",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext;
+	int			n = 0;
+	int16		len;
+	bool		byval;
+
+	get_typlenbyval(set->contacts->key_base, &len, &byval);
+	index = index_open(ls_catalog_index(rel, DUE_AT), AccessShareLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyInit(&key, DUE_AT, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(clock));
+	scan = systable_beginscan_ordered(rel, index, snapshot, 1, &key);
+	do
+	{
+		tuple = systable_getnext_ordered(scan, ForwardScanDirection);
+		if (tuple)
+		{
+			Candidate  *candidate = &candidates[n++];
+			bool		isnull;
+			Datum		value = heap_getattr(tuple, DUE_CONTACT, RelationGetDescr(rel), &isnull);
+
+			memset(candidate, 0, sizeof(Candidate));
+			candidate->stream_id = DatumGetInt32(heap_getattr(tuple, DUE_STREAM,
+															  RelationGetDescr(rel), &isnull));
+			oldcontext = MemoryContextSwitchTo(context);
+			candidate->key = len == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(value)) :
+				datumCopy(value, byval, len);
+			MemoryContextSwitchTo(oldcontext);
+		}
+		if (n == batch || (tuple == NULL && n > 0))
+		{
+			oldcontext = MemoryContextSwitchTo(context);
+			settle_batch(set, candidates, n, counts, settled);
+			MemoryContextSwitchTo(oldcontext);
+			MemoryContextReset(context);
+			n = 0;
+		}
+	} while (tuple && *settled < limit);
+	systable_endscan_ordered(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	table_close(rel, NoLock);
+	MemoryContextDelete(context);
+}
+
+/* The same, with the streams of this moment. */
+static void
+walk_queue(int64 limit, DeliverCounts *counts, int64 *settled)
+{
+	StreamSet  *set = ls_streams_pin();
+
+	if (set == NULL)
+		return;
+	PG_TRY();
+	{
+		walk(set, limit, counts, settled);
+	}
+	PG_CATCH();
+	{
+		ls_streams_unpin(set);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	ls_streams_unpin(set);
+}
+
+/* _tick(batch bigint) -> (leads bigint, settled bigint); batch null: all */
+Datum
+leadstream_tick(PG_FUNCTION_ARGS)
+{
+	int64		limit = PG_ARGISNULL(0) ? PG_INT64_MAX : Max(PG_GETARG_INT64(0), 1);
+	Oid			match_relid = ls_catalog_relid("lead_match");
+	DeliverCounts counts = {0, 0};
+	int64		settled = 0;
+	TupleDesc	desc;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+
+	PreventCommandIfReadOnly("leadstream.tick()");
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (OidIsValid(match_relid) && OidIsValid(ls_catalog_relid("due")))
+	{
+		/* clear() waits for whoever may be about to make matches */
+		LockRelationOid(match_relid, RowExclusiveLock);
+		seed_unseeded();
+		walk_queue(limit, &counts, &settled);
+	}
+	SPI_finish();
+	values[0] = Int64GetDatum(counts.leads);
+	values[1] = Int64GetDatum(settled);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
