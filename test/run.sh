@@ -14,6 +14,11 @@
 #   --limit SECONDS   a file of tests that takes longer hangs (600)
 #   -v NAME=VALUE     a psql variable for the scripts of agree and real, such as
 #                     seed=1 or full=1
+#   --set NAME=VALUE  a setting of the server
+#   --sanitize        build with the sanitizer of undefined behaviour
+#   --coverage FOLDER build for gcov, and put there what it counted
+#   --valgrind FILE   run the server under valgrind with these suppressions; wants
+#                     a PG_CONFIG as test/valgrind.sh makes it
 #
 # A regress file, an isolation spec and every TAP assertion count as one test.
 # The last line is "N passed, N failed"; the exit status is 0 if tests ran and
@@ -23,6 +28,7 @@ set -euo pipefail
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 2; }
 
 keep=0 install=1 shell=0 limit=600 data='' variables=()
+flags='' settings='' coverage='' suppressions=''
 while [ $# -gt 0 ]; do
   case $1 in
     --keep) keep=1 ;;
@@ -31,6 +37,10 @@ while [ $# -gt 0 ]; do
     --limit) [ $# -ge 2 ] || usage; limit=$2; shift ;;
     --data) [ $# -ge 2 ] || usage; data=$2; shift ;;
     -v) [ $# -ge 2 ] || usage; variables+=(-v "$2"); shift ;;
+    --set) [ $# -ge 2 ] || usage; settings+="${2%%=*} = '${2#*=}'"$'\n'; shift ;;
+    --sanitize) flags='-fsanitize=undefined -fno-omit-frame-pointer' ;;
+    --coverage) [ $# -ge 2 ] || usage; coverage=$2 flags='--coverage -O0'; shift ;;
+    --valgrind) [ $# -ge 2 ] || usage; suppressions=$2; shift ;;
     -*) usage ;;
     *) break ;;
   esac
@@ -74,6 +84,10 @@ else
   setup_packages postgresql-%-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl
 fi
 setup_work leadstream-test
+if [ -n "$suppressions" ]; then
+  above="valgrind -q --trace-children=yes --log-file=$work/log/valgrind.%p.log --error-markers=BEGIN:,END:"
+  above+=" --suppressions=$suppressions"
+fi
 note "building for $("$pg_config" --version)"
 setup_build
 setup_server
@@ -260,5 +274,17 @@ done
 if grep -E 'was terminated by (signal|exception)|PANIC: |TRAP: ' "$work/log/server.log"; then
   note "a backend crashed"
   failed=$((failed + 1))
+fi
+# What the sanitizer and valgrind saw.  valgrind.PID.log is there from the start.
+if grep -E ': runtime error: ' "$work/log/server.log" | sort | uniq -c | sort -rn | head -n 50 | grep .; then
+  failed=$((failed + 1))
+fi
+if [ -n "$suppressions" ]; then
+  "$bindir/pg_ctl" -s -D "$work/data" -m fast stop
+  if grep -h -A 30 'BEGIN:' "$work"/log/valgrind.*.log | head -n 400 | grep .; then failed=$((failed + 1)); fi
+fi
+if [ -n "$coverage" ]; then
+  mkdir -p "$coverage"
+  find src -name '*.gc??' -exec cp -t "$coverage" {} +
 fi
 finished=1

@@ -2,7 +2,7 @@
 #
 # setup.sh: from a bare Debian machine to a throw-away server with leadstream.
 #
-# Sourced by run.sh, demo.sh and bench.sh.  Everything happens in one
+# Sourced by run.sh, demo.sh, bench.sh and fuzz.sh.  Everything happens in one
 # folder under /tmp, $work: a copy of the tree (so that an unprivileged user can
 # build it, and the original stays as it is), the staged extension, the data
 # directory and the socket.  The server listens on that socket only, the
@@ -13,9 +13,13 @@
 #   setup_packages P...   install what is missing beside what a build needs; %
 #                         stands for the major version
 #   setup_work NAME       make $work and see to its end
-#   setup_build           copy, build with -Werror, stage; sets bindir, pgxs
+#   setup_copy            copy the tree into $work; sets bindir, pgxs
+#   setup_build           that, build with -Werror and $flags, stage
 #   setup_server          initdb and start; exports PGHOST, PGUSER, PATH
 #   as CMD...             run as the user who may run a server
+#
+# What is started may stand above the server: its words are in $above, and such a
+# server is a copy of PG_CONFIG's.  $settings are lines for its configuration.
 #
 # Environment: PG_CONFIG (a PostgreSQL of your own: nothing is installed for
 # it) or PGMAJOR (15 ... 18).
@@ -23,6 +27,7 @@
 tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work='' bindir='' pgxs='' lists_fresh=0
 keep=${keep:-0} install=${install:-1}
+flags=${flags:-} above=${above:-} settings=${settings:-}
 pg_config=${PG_CONFIG:-} major=${PGMAJOR:-}
 
 # A caller's connection settings, make flags and locale must not leak into what
@@ -133,9 +138,9 @@ setup_end() {
   fi
   exit "$rc"
 }
+
 # shellcheck disable=SC2034  # pgxs is for those who source this
-setup_build() {
-  local from
+setup_copy() {
   mkdir "$work/tree" "$work/log"
   tar -C "$tree" --exclude=./.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' \
     --exclude='./leadstream--*.sql' --exclude='./src/rule_gram.[ch]' --exclude=./src/rule_scan.c \
@@ -146,10 +151,15 @@ setup_build() {
 
   bindir=$("$pg_config" --bindir)
   pgxs=$(cd "$(dirname "$("$pg_config" --pgxs)")/../.." && pwd)
+}
+
+setup_build() {
+  local from
+  setup_copy
   # Bitcode doubles the time of the build and is for JIT inlining only.
-  as make -s -C "$work/tree" -j"$(nproc)" PG_CONFIG="$pg_config" with_llvm=no COPT=-Werror \
+  as make -s -C "$work/tree" -j"$(nproc)" PG_CONFIG="$pg_config" with_llvm=no COPT="-Werror $flags" \
     >"$work/log/make.log" 2>&1 </dev/null || { cat "$work/log/make.log"; die "the build failed"; }
-  as make -s -C "$work/tree" PG_CONFIG="$pg_config" with_llvm=no COPT=-Werror DESTDIR="$work/stage" install \
+  as make -s -C "$work/tree" PG_CONFIG="$pg_config" with_llvm=no COPT="-Werror $flags" DESTDIR="$work/stage" install \
     >>"$work/log/make.log" 2>&1 </dev/null || { cat "$work/log/make.log"; die "make install failed"; }
 
   # How a server finds a staged extension: upstream's settings from 18 on, a
@@ -165,6 +175,7 @@ setup_build() {
     # Nothing here outlives the run.
     printf '%s\n' 'fsync = off' 'full_page_writes = off' "timezone = 'UTC'" 'max_prepared_transactions = 10'
     if [ -e "$work/tree/test/server.conf" ]; then cat "$work/tree/test/server.conf"; fi
+    echo "$settings"
   } >"$work/server.conf"
   if [ "$major" -lt 18 ] && ! grep -q extension_destdir "$work/server.conf"; then
     for from in "$("$pg_config" --bindir)" "$("$pg_config" --sharedir)" "$("$pg_config" --pkglibdir)"; do
@@ -172,8 +183,23 @@ setup_build() {
       as cp -a "$from/." "$work/stage$from"
     done
     bindir=$work/stage$bindir
+    if [ -n "$above" ]; then server_above; fi
   fi
   chmod 644 "$work/server.conf"
+}
+
+# Put a script in the place of the server's program.  The server that initdb
+# uses, and its answers about itself, are not what anybody wants to watch.
+server_above() {
+  as mv "$bindir/postgres" "$bindir/postgres.program"
+  as tee "$bindir/postgres" >/dev/null <<END
+#!/bin/sh
+case \$1 in
+  --boot | --single | --check | --describe-config | --version | -[VC]) exec '$bindir/postgres.program' "\$@" ;;
+esac
+exec $above '$bindir/postgres.program' "\$@"
+END
+  as chmod 755 "$bindir/postgres"
 }
 
 setup_server() {
