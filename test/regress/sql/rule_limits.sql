@@ -80,13 +80,28 @@ begin
 	return result;
 end
 $$;
-select pg_temp.receive(source) from (values
-	(repeat('(', 100) || 'a' || repeat(')', 100)),
-	(repeat('not ', 16000) || 'a'),
-	(repeat('(', 1000000)),
-	('a' || repeat(' and a', 3333)),
-	('a = ''' || repeat('x', 100000) || ''''),
-	('a' || repeat(' ', 65535))) v(source);
+select what, pg_temp.receive(source) from (values
+	('99 parentheses', repeat('(', 99) || 'a' || repeat(')', 99)),
+	('100 parentheses', repeat('(', 100) || 'a' || repeat(')', 100)),
+	('99 nots', repeat('not ', 99) || 'a'),
+	('100 nots', repeat('not ', 100) || 'a'),
+	('16000 nots', repeat('not ', 16000) || 'a'),
+	('49 aggregates', repeat('exists(k where ', 49) || 'a' || repeat(')', 49)),
+	('a million opened', repeat('(', 1000000)),
+	('9999 parts', 'a' || repeat('.b', 9996)),
+	('10000 parts', 'a' || repeat('.b', 9997)),
+	('10001 parts', 'a' || repeat('.b', 9998)),
+	('100 digits', 'a = ' || repeat('9', 100)),
+	('101 digits', 'a = ' || repeat('9', 101)),
+	('65536 bytes', 'a = ''' || repeat('x', 65530) || ''''),
+	('65537 bytes', 'a = ''' || repeat('x', 65531) || ''''),
+	('65536 bytes of blanks', 'a' || repeat(' ', 65535)),
+	('65537 bytes of blanks', 'a' || repeat(' ', 65536)),
+	('65536 bytes with the quotes', repeat('ä', 32767)),
+	('65538 bytes with the quotes', repeat('ä', 32768)),
+	('65536 bytes written anew', 'a=''' || repeat('x', 65530) || ''''),
+	('65537 bytes written anew', 'a=''' || repeat('x', 65531) || ''''),
+	('nothing', '')) v(what, source);
 
 -- Nothing stays behind.
 do $$
