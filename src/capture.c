@@ -673,6 +673,16 @@ find_fired(StreamSet *set, Relation rel, int32 source_id, Oid root)
 			described.digests[described.ncolumns++] =
 				ls_digest_update(NameStr(att->attname));
 		}
+		described.key = column_by_name(RelationGetDescr(rel),
+									   set->contacts->key_name);
+		/* somebody's own trigger, on a table that only looks like contacts */
+		if (described.key != InvalidAttrNumber &&
+			getBaseType(TupleDescAttr(RelationGetDescr(rel),
+									  described.key - 1)->atttypid) != set->contacts->key_base)
+			ereport(ERROR,
+					(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+					 errmsg("table \"%s\" is not the contacts table that is attached, nor a partition of it",
+							RelationGetRelationName(rel))));
 		if (id.relid != set->contacts->relid)
 		{
 			Relation	attached = table_open(set->contacts->relid, AccessShareLock);
@@ -684,16 +694,6 @@ find_fired(StreamSet *set, Relation rel, int32 source_id, Oid root)
 											 &TTSOpsVirtual);
 			table_close(attached, NoLock);
 		}
-		described.key = column_by_name(RelationGetDescr(rel),
-									   set->contacts->key_name);
-		/* somebody's own trigger, on a table that only looks like contacts */
-		if (described.key != InvalidAttrNumber &&
-			getBaseType(TupleDescAttr(RelationGetDescr(rel),
-									  described.key - 1)->atttypid) != set->contacts->key_base)
-			ereport(ERROR,
-					(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-					 errmsg("table \"%s\" is not the contacts table that is attached, nor a partition of it",
-							RelationGetRelationName(rel))));
 		described.account = column_by_name(RelationGetDescr(rel),
 										   set->contacts->account_name);
 		fired = hash_search(set->tables, &id, HASH_ENTER, &found);
