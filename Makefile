@@ -5,6 +5,11 @@
 #   make test [TESTS=...]         every test, on a throw-away server (test/run.sh)
 #   make matrix [SUITES=...]      that on each Debian suite's PostgreSQL (test/matrix.sh)
 #   make demo [DATA=folder]       the main job, shown on a throw-away server
+#   make fuzz [FUZZ_SECONDS=...]  the type against bytes made up (test/fuzz/fuzz.sh)
+#   make coverage [TESTS=...]     which of our C the tests run (test/coverage.sh)
+#   make asserts [TESTS=...]      on a server with assertions (test/valgrind.sh)
+#   make valgrind [TESTS=...]     and that under valgrind
+#   make sanitize [TESTS=...]     undefined behaviour
 #   make bench [FULL=1]           every bar beside its rivals (test/bench/bench.sh)
 #   make dev                      psql on a throw-away server with this tree
 #
@@ -45,7 +50,7 @@ PG_CONFIG ?= pg_config
 # The scripts build by themselves, so these goals must work where PostgreSQL is
 # not installed yet: PGXS is left out for them.  (It would also take the DATA
 # of "make demo DATA=..." for a list of files to install.)
-SCRIPTED = test matrix demo bench dev
+SCRIPTED = test matrix fuzz coverage asserts valgrind sanitize demo bench dev
 ifneq (,$(filter $(SCRIPTED),$(MAKECMDGOALS)))
 
 ifneq (,$(filter-out $(SCRIPTED),$(MAKECMDGOALS)))
@@ -56,6 +61,16 @@ test:
 	@bash test/run.sh $(if $(DATA),--data '$(DATA)') $(TESTS)
 matrix:
 	@bash test/matrix.sh $(if $(TESTS),--tests '$(TESTS)') $(SUITES)
+fuzz:
+	@bash test/fuzz/fuzz.sh $(if $(KEEP),--keep '$(KEEP)') $(FUZZ_SECONDS)
+coverage:
+	@bash test/coverage.sh $(if $(MISSING),--missing) $(TESTS)
+asserts:
+	@bash test/valgrind.sh --asserts $(TESTS)
+valgrind:
+	@bash test/valgrind.sh $(TESTS)
+sanitize:
+	@$(foreach suite,$(or $(firstword $(TESTS)),regress isolation),bash test/run.sh --sanitize $(suite) $(wordlist 2,99,$(TESTS)) &&) :
 demo:
 	@bash test/demo/demo.sh $(if $(DATA),--data '$(DATA)')
 bench:
@@ -98,4 +113,4 @@ $(OBJS) $(OBJS:.o=.bc): $(INCLUDED) src/rule_gram.h
 
 endif
 
-.PHONY: test matrix demo bench dev
+.PHONY: test matrix fuzz coverage asserts valgrind sanitize demo bench dev
