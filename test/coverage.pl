@@ -12,7 +12,8 @@
 #	- branches that PostgreSQL's macros make and no test can choose: whether a
 #	  level of errors is enabled (ereport), a signal is pending
 #	  (CHECK_FOR_INTERRUPTS), a list of foreach is NIL or empty, how a datum is packed,
-#	  a relation of ours has gone in the middle of DROP EXTENSION.
+#	  a relation of ours has gone in the middle of DROP EXTENSION;
+#	- of a switch that has one, the way on which none of its cases applies.
 #
 use strict;
 use warnings;
@@ -101,8 +102,10 @@ for my $name (sort keys %line)
 		my $untaken = 0;
 		if (!$out[$n])
 		{
+			my $beside = $source[$n] =~ /^\s*switch \(/;
 			for my $taken (@{ $branches // [] })
 			{
+				if (!$taken && $beside) { $beside = 0; next }
 				$is{branches}[ $taken > 0 ? 0 : 1 ]++;
 				$untaken++ if !$taken;
 			}
