@@ -280,7 +280,7 @@ if grep -E ': runtime error: ' "$work/log/server.log" | sort | uniq -c | sort -r
   failed=$((failed + 1))
 fi
 if [ -n "$suppressions" ]; then
-  "$bindir/pg_ctl" -s -D "$work/data" -m fast stop
+  as "$bindir/pg_ctl" -s -D "$work/data" -m fast stop
   if grep -h -A 30 'BEGIN:' "$work"/log/valgrind.*.log | head -n 400 | grep .; then failed=$((failed + 1)); fi
 fi
 if [ -n "$coverage" ]; then
