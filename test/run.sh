@@ -38,7 +38,8 @@ while [ $# -gt 0 ]; do
     --data) [ $# -ge 2 ] || usage; data=$2; shift ;;
     -v) [ $# -ge 2 ] || usage; variables+=(-v "$2"); shift ;;
     --set) [ $# -ge 2 ] || usage; settings+="${2%%=*} = '${2#*=}'"$'\n'; shift ;;
-    --sanitize) flags='-fsanitize=undefined -fno-omit-frame-pointer' ;;
+    # PostgreSQL's own -fwrapv would make an overflow defined
+    --sanitize) flags='-fsanitize=undefined -fno-wrapv -fno-omit-frame-pointer' ;;
     --coverage) [ $# -ge 2 ] || usage; coverage=$2 flags='--coverage -O0'; shift ;;
     --valgrind) [ $# -ge 2 ] || usage; suppressions=$2; shift ;;
     -*) usage ;;
