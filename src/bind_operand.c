@@ -34,6 +34,7 @@
 
 #include "bind_operand.h"
 #include "instant.h"
+#include "own_rows.h"
 #include "rule_text.h"
 
 /* A name farther off than this is no likely misspelling. */
@@ -182,6 +183,30 @@ namelist_add_columns(NameList *list, Oid relid)
 	}
 }
 
+/* The columns whose elements are rows, unless a kind has taken the name. */
+static void
+namelist_add_arrays(NameList *list, BindContext *cxt)
+{
+	Oid			contacts = cxt->bound->contacts->relid;
+	char	   *name;
+
+	for (AttrNumber attno = 1; (name = get_attname(contacts, attno, true)) != NULL; attno++)
+	{
+		Oid			type = get_atttype(contacts, attno);	/* none of one dropped */
+		ListCell   *lc;
+
+		if (!OidIsValid(type))
+			continue;
+		type = getBaseType(type);
+		foreach(lc, cxt->activities)
+			if (strcmp(((ActivitySource *) lfirst(lc))->kind, name) == 0)
+				break;
+		if (lc == NULL && strcmp(name, "lead") != 0 &&
+			(type == JSONBOID || type_is_array(type)))
+			namelist_add(list, name);
+	}
+}
+
 static char *
 namelist_hint(NameList *list, const char *what)
 {
@@ -191,10 +216,45 @@ namelist_hint(NameList *list, const char *what)
 	return psprintf("%s: %s.", what, list->all.data);
 }
 
+/* Attribute number of a user column, or InvalidAttrNumber. */
+static AttrNumber
+user_column(Oid relid, const char *name)
+{
+	AttrNumber	attno;
+
+	if (strlen(name) >= NAMEDATALEN)
+		return InvalidAttrNumber;
+	attno = get_attnum(relid, name);
+	return attno > 0 ? attno : InvalidAttrNumber;
+}
+
+void
+ls_bind_note_column(BindContext *cxt, Oid relid, AttrNumber attno)
+{
+	ListCell   *lc;
+	UsedColumn *used;
+
+	foreach(lc, cxt->bound->used_columns)
+	{
+		used = lfirst(lc);
+		if (used->relid == relid && used->attno == attno)
+			return;
+	}
+	used = palloc(sizeof(UsedColumn));
+	used->relid = relid;
+	used->attno = attno;
+	cxt->bound->used_columns = lappend(cxt->bound->used_columns, used);
+	if (relid == cxt->bound->contacts->relid)
+		cxt->bound->contact_attnos =
+			bms_add_member(cxt->bound->contact_attnos,
+						   attno - FirstLowInvalidHeapAttributeNumber);
+}
+
 ActivitySource *
 ls_bind_kind(BindContext *cxt, const char *kind)
 {
 	ListCell   *lc;
+	ActivitySource *own;
 	NameList	names;
 
 	namelist_init(&names, kind);
@@ -222,6 +282,14 @@ ls_bind_kind(BindContext *cxt, const char *kind)
 			return source;
 		namelist_add(&names, source->kind);
 	}
+	own = ls_ownrows_kind(cxt->bound->contacts, kind);
+	if (own && own->origin == SOURCE_ELEMENTS)
+		ls_bind_note_column(cxt, own->relid, own->contact_attno);
+	if (own)
+		return own;
+	namelist_add_arrays(&names, cxt);
+	if (names.count > 0 && OidIsValid(ls_catalog_relid("lead")))
+		namelist_add(&names, "lead");
 	if (names.count == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -231,41 +299,33 @@ ls_bind_kind(BindContext *cxt, const char *kind)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_TABLE),
 			 errmsg("unknown kind of activity \"%s\"", kind),
-			 errhint("%s", namelist_hint(&names, "Attached kinds"))));
+			 user_column(cxt->bound->contacts->relid, kind) != InvalidAttrNumber ?
+			 errdetail("The column of the contact of that name holds no array.") : 0,
+			 errhint("%s", namelist_hint(&names, "Kinds"))));
 }
 
-/* Attribute number of a user column, or InvalidAttrNumber. */
-static AttrNumber
-user_column(Oid relid, const char *name)
-{
-	AttrNumber	attno;
-
-	if (strlen(name) >= NAMEDATALEN)
-		return InvalidAttrNumber;
-	attno = get_attnum(relid, name);
-	return attno > 0 ? attno : InvalidAttrNumber;
-}
-
+/* What follows a field, named name, must be a path into jsonb. */
 static void
-note_column(BindContext *cxt, Oid relid, AttrNumber attno)
+follow_path(Operand *operand, const char *name, Oid type, const RuleNode *field,
+			uint32 next)
 {
-	ListCell   *lc;
-	UsedColumn *used;
-
-	foreach(lc, cxt->bound->used_columns)
+	if (operand->class != CLASS_JSONB)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("field \"%s\" of type %s has no parts", name,
+						format_type_be(type)),
+				 errhint("Only a jsonb column can be followed by a path.")));
+	/* a label is a key of an object, a subscript an element of an array */
+	for (uint32 i = next; i < field->nkids; i++)
 	{
-		used = lfirst(lc);
-		if (used->relid == relid && used->attno == attno)
-			return;
+		const RuleNode *step = ls_rule_kid(field, i);
+
+		operand->sql = step->kind == RULE_LABEL ?
+			psprintf("pg_catalog.jsonb_object_field(%s, %s)", operand->sql,
+					 quote_literal_cstr(ls_rule_text(step))) :
+			psprintf("leadstream.json_element(%s, %s)", operand->sql,
+					 ls_rule_text(step));
 	}
-	used = palloc(sizeof(UsedColumn));
-	used->relid = relid;
-	used->attno = attno;
-	cxt->bound->used_columns = lappend(cxt->bound->used_columns, used);
-	if (relid == cxt->bound->contacts->relid)
-		cxt->bound->contact_attnos =
-			bms_add_member(cxt->bound->contact_attnos,
-						   attno - FirstLowInvalidHeapAttributeNumber);
 }
 
 /*
@@ -307,7 +367,7 @@ ls_bind_column_path(BindContext *cxt, Oid relid, const char *alias,
 	}
 
 	get_atttypetypmodcoll(relid, attno, &type, &typmod, &collation);
-	note_column(cxt, relid, attno);
+	ls_bind_note_column(cxt, relid, attno);
 	operand->node = field;
 	operand->aggregate = -1;
 	operand->uses_contact = alias[0] == 'c';
@@ -319,23 +379,95 @@ ls_bind_column_path(BindContext *cxt, Oid relid, const char *alias,
 	if (field->nkids == first + 1)
 		return operand;
 
-	if (operand->class != CLASS_JSONB)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("field \"%s\" of type %s has no parts", name, format_type_be(type)),
-				 errhint("Only a jsonb column can be followed by a path.")));
-	/* a label is a key of an object, a subscript an element of an array */
-	for (uint32 i = first + 1; i < field->nkids; i++)
-	{
-		const RuleNode *step = ls_rule_kid(field, i);
-
-		operand->sql = step->kind == RULE_LABEL ?
-			psprintf("pg_catalog.jsonb_object_field(%s, %s)", operand->sql,
-					 quote_literal_cstr(ls_rule_text(step))) :
-			psprintf("leadstream.json_element(%s, %s)", operand->sql,
-					 ls_rule_text(step));
-	}
+	follow_path(operand, name, type, field, first + 1);
 	return operand;
+}
+
+/*
+ * A field of an element of a column of the contact: of jsonb any label, and
+ * value what is no object; else value alone.
+ */
+static Operand *
+bind_element_path(BindContext *cxt, const RuleNode *field, uint32 first)
+{
+	const ActivitySource *here = cxt->here;
+	const RuleNode *step = ls_rule_kid(field, first);
+	const char *name = ls_rule_text(step);
+	Operand    *operand = palloc0(sizeof(Operand));
+	bool		is_value = step->kind == RULE_LABEL && strcmp(name, "value") == 0;
+
+	operand->node = field;
+	operand->aggregate = -1;
+	operand->uses_activity = true;
+	ls_bind_classify(operand, here->element_type, here->element_collation);
+	if (step->kind != RULE_LABEL || (operand->class != CLASS_JSONB && !is_value))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("unknown field \"%s\"", name),
+				 errdetail("The rows of kind \"%s\" are the elements of a column of the contact, of type %s.",
+						   here->kind, format_type_be(here->element_type)),
+				 operand->class == CLASS_JSONB ?
+				 errhint("Its fields are the labels of objects, and value, which is an element that is no object.") :
+				 errhint("Their only field is value.")));
+	if (operand->class != CLASS_JSONB)
+		operand->sql = pstrdup("a.element");
+	else
+	{
+		operand->sql = psprintf("pg_catalog.jsonb_object_field(a.element, %s)",
+								quote_literal_cstr(name));
+		if (is_value)
+			operand->sql = psprintf("(case when pg_catalog.jsonb_typeof(a.element) OPERATOR(pg_catalog.=) 'object' then %s else a.element end)",
+									operand->sql);
+	}
+	if (operand->foreign)
+		cxt->bound->foreign = true;
+	if (field->nkids > first + 1)
+		follow_path(operand, name, here->element_type, field, first + 1);
+	return operand;
+}
+
+/* A field of a lead. */
+static Operand *
+bind_lead_field(BindContext *cxt, const RuleNode *field, uint32 first)
+{
+	TupleDesc	desc = ls_ownrows_desc(cxt->here);
+	const RuleNode *step = ls_rule_kid(field, first);
+	const char *name = ls_rule_text(step);
+	Operand    *operand = palloc0(sizeof(Operand));
+	NameList	names;
+
+	namelist_init(&names, name);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		namelist_add(&names, NameStr(att->attname));
+		if (step->kind != RULE_LABEL || strcmp(NameStr(att->attname), name) != 0)
+			continue;
+		cxt->here->fields |= 1u << i;
+		operand->node = field;
+		operand->aggregate = -1;
+		operand->uses_activity = true;
+		operand->sql = psprintf("a.%s", quote_identifier(name));
+		ls_bind_classify(operand, att->atttypid, att->attcollation);
+		if (field->nkids > first + 1)
+			follow_path(operand, name, att->atttypid, field, first + 1);
+		return operand;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("unknown field \"%s\"", name),
+			 errhint("%s", namelist_hint(&names, "Fields of lead"))));
+}
+
+Operand *
+ls_bind_row_path(BindContext *cxt, const RuleNode *field, uint32 first)
+{
+	if (cxt->here->origin == SOURCE_ELEMENTS)
+		return bind_element_path(cxt, field, first);
+	if (cxt->here->origin == SOURCE_LEADS)
+		return bind_lead_field(cxt, field, first);
+	return ls_bind_column_path(cxt, cxt->here->relid, "a", field, first);
 }
 
 /*
@@ -364,9 +496,10 @@ bind_field(BindContext *cxt, const RuleNode *field)
 	if (cxt->here == NULL)
 		return ls_bind_column_path(cxt, contacts, "c", field, 0);
 	if (has_more && strcmp(first, cxt->here->kind) == 0 &&
-		user_column(cxt->here->relid, first) == InvalidAttrNumber)
-		return ls_bind_column_path(cxt, cxt->here->relid, "a", field, 1);
-	return ls_bind_column_path(cxt, cxt->here->relid, "a", field, 0);
+		(ls_source_is_own(cxt->here) ||
+		 user_column(cxt->here->relid, first) == InvalidAttrNumber))
+		return ls_bind_row_path(cxt, field, 1);
+	return ls_bind_row_path(cxt, field, 0);
 }
 
 Operand *

@@ -54,6 +54,8 @@ typedef struct BindContext
 extern Operand *ls_bind_operand(BindContext *cxt, const RuleNode *node);
 extern Operand *ls_bind_column_path(BindContext *cxt, Oid relid, const char *alias,
 									const RuleNode *field, uint32 first);
+extern void ls_bind_note_column(BindContext *cxt, Oid relid, AttrNumber attno);
+extern Operand *ls_bind_row_path(BindContext *cxt, const RuleNode *field, uint32 first);
 extern ActivitySource *ls_bind_kind(BindContext *cxt, const char *kind);
 extern void ls_bind_classify(Operand *operand, Oid type, Oid collation);
 extern char *ls_bind_type_name(Oid type);

@@ -52,6 +52,10 @@
 #define STREAM_ENABLED_AT			14
 #define STREAM_IS_SEEDED			15
 
+#define SEGMENT_ACCOUNT				2
+#define SEGMENT_NAME				3
+#define SEGMENT_RULE				5
+
 #define STREAM_TEAM_STREAM			1
 #define STREAM_TEAM_TEAM			2
 
@@ -69,9 +73,21 @@ typedef struct ContactSource
 	pg_tz	   *tz;
 } ContactSource;
 
+/* Where the rows of a kind are. */
+typedef enum SourceOrigin
+{
+	SOURCE_TABLE,				/* in a table that is attached */
+	SOURCE_ELEMENTS,			/* in a column of the contact: own_rows.h */
+	SOURCE_LEADS				/* they are the leads of the contact: lead_rows.h */
+} SourceOrigin;
+
+/* The source_id of kinds that are not attached. */
+#define OWN_SOURCE			(-1)
+
 typedef struct ActivitySource
 {
 	int32		source_id;
+	SourceOrigin origin;
 	char	   *kind;
 	Oid			relid;
 	AttrNumber	contact_attno;
@@ -86,7 +102,21 @@ typedef struct ActivitySource
 	Rule	   *only;			/* NULL: all rows of the table */
 	char	   *missing;		/* a column that is gone, or is of a type that
 								 * does not serve; rules do not bind */
+
+	/* SOURCE_ELEMENTS: relid is the contacts table, contact_attno the column */
+	Oid			element_type;
+	Oid			element_collation;
+
+	/* SOURCE_LEADS: the fields that a rule names; time_attno is one of them */
+	uint32		fields;
 } ActivitySource;
+
+/* Do its rows stand in no table that is attached? */
+static inline bool
+ls_source_is_own(const ActivitySource *source)
+{
+	return source->origin != SOURCE_TABLE;
+}
 
 /*
  * Read the attached contacts table / the kinds into the current memory

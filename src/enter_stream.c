@@ -115,6 +115,7 @@ leadstream_enter_stream(PG_FUNCTION_ARGS)
 	else if (row.is_enabled == old.is_enabled &&
 			 (!row.is_enabled ||
 			  (strcmp(row.account, old.account) == 0 &&
+			   row.rule_version == old.rule_version &&
 			   VARSIZE(row.rule) == VARSIZE(old.rule) &&
 			   memcmp(row.rule, old.rule, VARSIZE(row.rule)) == 0)))
 		return PointerGetDatum(NULL);

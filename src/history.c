@@ -38,6 +38,7 @@
 #include "history_shape.h"
 #include "rule_eval.h"
 #include "rule_sql.h"
+#include "segment.h"
 #include "stream_cache.h"
 #include "writers.h"
 
@@ -73,10 +74,28 @@ asked_account(const ContactSource *contacts)
 	return contacts->account_name && ls_guc_account[0] ? ls_guc_account : NULL;
 }
 
+/* The account whose segments are meant, where "" is the current one. */
+static const char *
+segment_account(const ContactSource *contacts, const char *account)
+{
+	if (contacts == NULL || contacts->account_name == NULL)
+		return "";
+	return account[0] ? account : ls_guc_account;
+}
+
+static BoundRule *
+bind_for(const Rule *rule, const char *account)
+{
+	ContactSource *contacts = ls_catalog_need_contacts();
+
+	return ls_rule_bind(ls_segments_put(rule, segment_account(contacts, account), NULL),
+						contacts, ls_catalog_activities());
+}
+
 static BoundRule *
 bind_now(const Rule *rule)
 {
-	return ls_rule_bind(rule, ls_catalog_contacts(), ls_catalog_activities());
+	return bind_for(rule, "");
 }
 
 /* Bind and compile a rule with the caller's rights; an error if it cannot be. */
@@ -103,17 +122,27 @@ leadstream_check_only(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* A rule, and the account in which it is asked whether it binds. */
+typedef struct Asked
+{
+	const Rule *rule;
+	const char *account;
+} Asked;
+
 static void
 make_program(void *arg)
 {
-	(void) ls_program_make(bind_now((Rule *) arg));
+	Asked	   *asked = arg;
+
+	(void) ls_program_make(bind_for(asked->rule, asked->account));
 }
 
 /* Why a rule does not bind, or NULL: for a view to show. */
 Datum
 leadstream_rule_problem(PG_FUNCTION_ARGS)
 {
-	ErrorData  *error = ls_attempt(make_program, PG_GETARG_RULE_P(0));
+	Asked		asked = {PG_GETARG_RULE_P(0), text_to_cstring(PG_GETARG_TEXT_PP(1))};
+	ErrorData  *error = ls_attempt(make_program, &asked);
 
 	if (error == NULL)
 		PG_RETURN_NULL();
@@ -123,10 +152,16 @@ leadstream_rule_problem(PG_FUNCTION_ARGS)
 Datum
 leadstream_rule_kinds(PG_FUNCTION_ARGS)
 {
-	List	   *names = ls_rule_kind_names(PG_GETARG_RULE_P(0));
-	Datum	   *elems = palloc(sizeof(Datum) * Max(list_length(names), 1));
+	const Rule *rule = PG_GETARG_RULE_P(0);
+	const char *account = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	List	   *names;
+	Datum	   *elems;
 	ListCell   *lc;
 
+	if (ls_rule_segment_names(rule))
+		rule = ls_segments_try(rule, segment_account(ls_catalog_contacts(), account), NULL);
+	names = ls_rule_kind_names(rule);
+	elems = palloc(sizeof(Datum) * Max(list_length(names), 1));
 	foreach(lc, names)
 		elems[foreach_current_index(lc)] = CStringGetTextDatum(lfirst(lc));
 	PG_RETURN_ARRAYTYPE_P(construct_array(elems, list_length(names), TEXTOID, -1,
@@ -138,6 +173,7 @@ leadstream_rule_sql(PG_FUNCTION_ARGS)
 {
 	BoundRule  *bound = bind_now(PG_GETARG_RULE_P(0));
 
+	ls_segments_check_rights(PG_GETARG_RULE_P(0));
 	PG_RETURN_TEXT_P(cstring_to_text(ls_rule_to_sql(bound, asked_account(bound->contacts))));
 }
 
@@ -146,6 +182,7 @@ leadstream_history_sql(PG_FUNCTION_ARGS)
 {
 	BoundRule  *bound = bind_now(PG_GETARG_RULE_P(0));
 
+	ls_segments_check_rights(PG_GETARG_RULE_P(0));
 	PG_RETURN_TEXT_P(cstring_to_text(ls_rule_to_history_sql(bound,
 															asked_account(bound->contacts))));
 }
@@ -176,17 +213,25 @@ tables_of(const BoundRule *bound)
 
 	foreach(lc, bound->aggregates)
 		foreach(lc2, ((BoundAggregate *) lfirst(lc))->sources)
-			relids = list_append_unique_oid(relids, ((BoundSource *) lfirst(lc2))->source->relid);
+		{
+			ActivitySource *source = ((BoundSource *) lfirst(lc2))->source;
+
+			if (!ls_source_is_own(source))
+				relids = list_append_unique_oid(relids, source->relid);
+		}
 	return relids;
 }
 
 static MatchCache *
-match_cache(FunctionCallInfo fcinfo, Rule *rule)
+match_cache(FunctionCallInfo fcinfo, const Rule *rule)
 {
 	MatchCache *cache = fcinfo->flinfo->fn_extra;
 	MemoryContext oldcxt;
 	ListCell   *lc;
 
+	/* between two calls somebody may have altered a segment */
+	if (ls_rule_segment_names(rule))
+		rule = ls_segments_put(rule, segment_account(ls_catalog_need_contacts(), ""), NULL);
 	/* between two calls somebody may have altered a table */
 	foreach(lc, cache ? cache->relids : NIL)
 		LockRelationOid(lfirst_oid(lc), AccessShareLock);
@@ -501,7 +546,8 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
 					 errmsg("stream %d does not exist", nulls[i] ? 0 : DatumGetInt32(elems[i]))));
 		ls_stream_check(past->row, true);
-		past->bound = ls_rule_bind(past->row->rule, contacts, activities);
+		past->bound = ls_rule_bind(ls_segments_put(past->row->rule, past->row->account, NULL),
+								   contacts, activities);
 		pasts = lappend(pasts, past);
 		relids = tables_of(past->bound);
 		if (bms_is_member(past->row->stream_id, here))

@@ -11,6 +11,7 @@
 #ifndef LS_JUDGE_H
 #define LS_JUDGE_H
 
+#include "own_rows.h"
 #include "row_set.h"
 #include "rule_eval.h"
 
@@ -25,6 +26,7 @@ struct Judge
 	KeyScan    *contact_scan;
 	TupleTableSlot *contact;	/* row of the contact stepped to, or NULL */
 	List	   *scans;			/* of JudgeScan * */
+	List	   *owns;			/* of JudgeOwn * */
 	struct shared_hash *by_address;
 	struct shared_hash *by_digest;
 	RuleProgram *program;		/* being judged */
@@ -38,6 +40,9 @@ extern void ls_judge_take_program(Judge *judge, RuleProgram *program);
 
 /* The rows of a source, for whoever reads them all by himself. */
 extern KeyScan *ls_judge_rows(Judge *judge, ActivitySource *source);
+
+/* The same of a source whose rows stand in no table of activities. */
+extern OwnRows *ls_judge_own_rows(Judge *judge, ActivitySource *source);
 
 /* The i-th aggregate of a test is worth this. */
 extern void ls_judge_set_param(RuleProgram *program, BoundNode *bound, int i,

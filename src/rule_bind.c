@@ -33,6 +33,8 @@
 
 #include "bind_operand.h"
 #include "interval_text.h"
+#include "lead_rows.h"
+#include "own_rows.h"
 #include "rule_text.h"
 
 /* The aggregates a test refers to, while it is bound. */
@@ -79,7 +81,7 @@ bind_interval(const RuleNode *node)
 static char *
 bind_value(BindContext *cxt, BoundAggregate *agg, const RuleNode *path)
 {
-	Operand    *value = ls_bind_column_path(cxt, cxt->here->relid, "a", path, 1);
+	Operand    *value = ls_bind_row_path(cxt, path, 1);
 	char	   *sql = value->sql;
 	TypeCacheEntry *type;
 
@@ -144,6 +146,12 @@ bind_value(BindContext *cxt, BoundAggregate *agg, const RuleNode *path)
 	return sql;
 }
 
+static void
+note_lead_column(Oid relid, AttrNumber attno, void *arg)
+{
+	ls_bind_note_column(arg, relid, attno);
+}
+
 static BoundSource *
 bind_source(BindContext *cxt, BoundAggregate *agg, const RuleNode *path,
 			const RuleNode *where, bool is_path)
@@ -202,9 +210,13 @@ bind_source(BindContext *cxt, BoundAggregate *agg, const RuleNode *path,
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("kind \"%s\" has no times", source->kind),
+				 ls_source_is_own(source) ?
+				 errdetail("Its rows are the elements of a column of the contact; they count always.") :
 				 errdetail("It was attached without a time column, so its rows count always."),
 				 errhint("Leave out %s.", agg->within ? "within" : "older than")));
-	if (source->time_attno != InvalidAttrNumber)
+	if (source->origin == SOURCE_LEADS)
+		ls_leadrows_columns(source, note_lead_column, cxt);
+	else if (source->time_attno != InvalidAttrNumber)
 	{
 		UsedColumn *used = palloc(sizeof(UsedColumn));
 
@@ -455,6 +467,20 @@ bind_condition(BindContext *cxt, const RuleNode *node)
 			expr = bind_test_expr(cxt, op, ls_bind_operand(cxt, ls_rule_kid(node, 0)),
 								  node, &refs);
 			return negated ? ls_expr_not(expr) : expr;
+		case RULE_SEGMENT:
+			if (cxt->only_filter)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("an \"only\" filter cannot name a segment"),
+						 errhint("Filter by columns of the activity alone.")));
+			if (cxt->here)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("a segment cannot stand inside a where"),
+						 errdetail("A where speaks of one row of \"%s\", segment('%s') of the contact.",
+								   cxt->here->kind, ls_rule_text(node)),
+						 errhint("Join the two with and, outside.")));
+			/* FALLTHROUGH */
 		default:
 			elog(ERROR, "unexpected rule node %d", node->kind); /* cannot happen */
 	}

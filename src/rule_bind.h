@@ -98,9 +98,10 @@ typedef struct UsedColumn
 } UsedColumn;
 
 /*
- * Bind a rule in the current memory context.  contacts and activities come
- * from catalog.h.  Every error is an ereport(ERROR) with SQLSTATE and hint:
- * a caller that must live on runs this inside a subtransaction.
+ * Bind a rule, its segments in their places (segment.h), in the current memory
+ * context.  contacts and activities come from catalog.h.  Every error is an
+ * ereport(ERROR) with SQLSTATE and hint: a caller that must live on runs this
+ * inside a subtransaction.
  */
 extern BoundRule *ls_rule_bind(const Rule *rule, ContactSource *contacts,
 							   List *activities);

@@ -61,7 +61,6 @@ ls_rule_parse(const char *text, int len, struct Node *escontext)
 Rule *
 ls_rule_build(const RuleItem *root, struct Node *escontext)
 {
-	StringInfoData buf;
 	Rule	   *rule;
 	int			nodes = count_items(root);
 	int			len;
@@ -73,6 +72,23 @@ ls_rule_build(const RuleItem *root, struct Node *escontext)
 					errdetail("It has %d parts (names, values, conditions); the limit is %d.",
 							  nodes, RULE_MAX_NODES)));
 
+	rule = ls_rule_store(root);
+	len = strlen(ls_rule_to_text(rule));
+	if (len > RULE_MAX_LENGTH)
+	{
+		(void) fail_length(escontext, len);
+		return NULL;
+	}
+	return rule;
+}
+
+/* Lay out the bytes of a tree that is within the limits. */
+Rule *
+ls_rule_store(const RuleItem *root)
+{
+	StringInfoData buf;
+	Rule	   *rule;
+
 	initStringInfo(&buf);
 	appendStringInfoSpaces(&buf, offsetof(Rule, data));
 	store_item(&buf, root);
@@ -80,13 +96,6 @@ ls_rule_build(const RuleItem *root, struct Node *escontext)
 	rule = (Rule *) buf.data;
 	SET_VARSIZE(rule, buf.len);
 	rule->header = RULE_FORMAT_VERSION;
-
-	len = strlen(ls_rule_to_text(rule));
-	if (len > RULE_MAX_LENGTH)
-	{
-		(void) fail_length(escontext, len);
-		return NULL;
-	}
 	return rule;
 }
 

@@ -19,4 +19,7 @@ extern Rule *ls_rule_parse(const char *text, int len, struct Node *escontext);
 /* Store a syntax tree; the same limits and errors. */
 extern Rule *ls_rule_build(const RuleItem *root, struct Node *escontext);
 
+/* The same of a tree whose limits the caller has seen to. */
+extern Rule *ls_rule_store(const RuleItem *root);
+
 #endif							/* LS_RULE_BUILD_H */

@@ -34,6 +34,7 @@
 #include "instant.h"
 #include "judge.h"
 #include "key_scan.h"
+#include "own_rows.h"
 #include "timeline.h"
 #include "value.h"
 
@@ -54,6 +55,13 @@ typedef struct JudgeScan
 	AttrNumber	time_attno;
 	RowScan    *rows;
 } JudgeScan;
+
+/* The same of rows that stand in no table of activities. */
+typedef struct JudgeOwn
+{
+	ActivitySource *source;
+	OwnRows    *rows;
+} JudgeOwn;
 
 /* What the same source or aggregate of several programs gives. */
 typedef struct Shared
@@ -206,6 +214,30 @@ ls_judge_rows(Judge *judge, ActivitySource *source)
 	return ls_rowscan_take(judge_scan(judge, source));
 }
 
+OwnRows *
+ls_judge_own_rows(Judge *judge, ActivitySource *source)
+{
+	ListCell   *lc;
+	JudgeOwn   *own;
+	MemoryContext oldcxt;
+
+	foreach(lc, judge->owns)
+	{
+		own = lfirst(lc);
+		if (own->source->origin == source->origin &&
+			own->source->contact_attno == source->contact_attno &&
+			own->source->fields == source->fields)
+			return own->rows;
+	}
+	oldcxt = MemoryContextSwitchTo(judge->mcxt);
+	own = palloc(sizeof(JudgeOwn));
+	own->source = source;
+	own->rows = ls_ownrows_open(source, judge->contacts, judge->snapshot);
+	judge->owns = lappend(judge->owns, own);
+	MemoryContextSwitchTo(oldcxt);
+	return own->rows;
+}
+
 /* ----------
  * What programs share.
  * ----------
@@ -238,7 +270,7 @@ judge_shared(Judge *judge, SourceProgram *source, AggregateProgram *agg)
 		shared->source = source;
 		shared->program = judge->program;
 		shared->agg = agg;
-		if (agg == NULL)
+		if (agg == NULL && !ls_source_is_own(source->source))
 			shared->rows = ls_rowset_make(source->source,
 										  judge_scan(judge, source->source),
 										  source->source->relid == judge->fresh_relid);
@@ -293,10 +325,10 @@ ls_judge_row_cmp(const SourceProgram *source, const RowOrder *a, const RowOrder 
 /* Is this row before the one held, in the order of first and last? */
 static int
 compare_rows(Accumulator *acc, SourceProgram *source, TupleTableSlot *row,
-			 TimestampTz at, Relation leaf, ItemPointer tid)
+			 TimestampTz at, Oid leaf, ItemPointer tid)
 {
 	Datum		key[INDEX_MAX_KEYS];
-	RowOrder	other = {at, key, RelationGetRelid(leaf), *tid};
+	RowOrder	other = {at, key, leaf, *tid};
 	bool		isnull;
 
 	for (int i = 0; i < source->nkeys && at == acc->row.at; i++)
@@ -317,13 +349,13 @@ hold_value(Accumulator *acc, AggregateProgram *agg, Datum value, bool isnull)
 
 static void
 hold_row(Accumulator *acc, SourceProgram *source, TupleTableSlot *row,
-		 TimestampTz at, Relation leaf, ItemPointer tid)
+		 TimestampTz at, Oid leaf, ItemPointer tid)
 {
 	bool		had_row = acc->has_row;
 
 	acc->has_row = true;
 	acc->row.at = at;
-	acc->row.tableoid = RelationGetRelid(leaf);
+	acc->row.tableoid = leaf;
 	acc->row.tid = *tid;
 	if (acc->row.key == NULL && source->nkeys > 0)
 		acc->row.key = palloc(sizeof(Datum) * source->nkeys);
@@ -343,7 +375,7 @@ hold_row(Accumulator *acc, SourceProgram *source, TupleTableSlot *row,
 /* Take in the value of a row that counts. */
 static void
 accumulate(Judge *judge, AggregateProgram *agg, SourceProgram *source, Accumulator *acc,
-		   TupleTableSlot *row, TimestampTz at, Relation leaf, ItemPointer tid)
+		   TupleTableSlot *row, TimestampTz at, Oid leaf, ItemPointer tid)
 {
 	RuleAggregate func = agg->bound->func;
 	Datum		value;
@@ -450,7 +482,52 @@ finish(AggregateProgram *agg, Accumulator *acc, AggregateValue *result)
 static bool
 needs_fresh(Judge *judge, AggregateProgram *agg, SourceProgram *source)
 {
-	return agg->wants_fresh && source->source->relid == judge->fresh_relid;
+	return agg->wants_fresh && source->source->relid == judge->fresh_relid &&
+		!ls_source_is_own(source->source);
+}
+
+/* Does a row pass the where? */
+static bool
+passes(Judge *judge, ExprState *where, TupleTableSlot *row)
+{
+	bool		isnull;
+	bool		result;
+
+	judge->econtext->ecxt_outertuple = row;
+	if (where == NULL)
+		return true;
+	result = DatumGetBool(ExecEvalExprSwitchContext(where, judge->econtext, &isnull));
+	return result && !isnull;
+}
+
+/* How many rows that stand in no table count now?  Goes no further than enough. */
+static int64
+count_own_rows(Judge *judge, SourceProgram *source, const RowQuestion *question)
+{
+	ActivitySource *activity = source->source;
+	OwnRows    *rows = ls_judge_own_rows(judge, activity);
+	ExprState  *where = source->where.expr == NULL ? NULL :
+		ls_program_state(judge->program, &source->where);
+	TupleTableSlot *row;
+	ItemPointerData place;
+	int64		count = 0;
+
+	ls_ownrows_start(rows, judge->contact, judge->reading.key);
+	while (count < question->enough && (row = ls_ownrows_next(rows, &place)) != NULL)
+	{
+		TimestampTz at;
+
+		CHECK_FOR_INTERRUPTS();
+		ResetExprContext(judge->econtext);
+		if (activity->time_attno != InvalidAttrNumber &&
+			(!ls_rowset_instant(activity, row, judge->contacts->tz, &at) ||
+			 !ls_row_counts(at, question->older, question->within, judge->contacts->tz,
+							judge->reading.clock)))
+			continue;
+		if (passes(judge, where, row))
+			count++;
+	}
+	return count;
 }
 
 /* exists, count */
@@ -474,6 +551,11 @@ count_rows(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 			continue;
 		question.enough = bound->enough == PG_INT64_MAX ? PG_INT64_MAX :
 			Max(bound->enough - total, 0);
+		if (ls_source_is_own(source->source))
+		{
+			total += count_own_rows(judge, source, &question);
+			continue;
+		}
 		shared = judge_shared(judge, source, NULL);
 		if (shared->source->where.expr)
 			where = ls_program_state(shared->program, &shared->source->where);
@@ -496,22 +578,27 @@ aggregate_rows(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 	ExprState  *where = source->where.expr == NULL ? NULL :
 		ls_program_state(judge->program, &source->where);
 	pg_tz	   *tz = judge->contacts->tz;
-	KeyScan    *scan = ls_judge_rows(judge, activity);
+	OwnRows    *own = ls_source_is_own(activity) ? ls_judge_own_rows(judge, activity) : NULL;
+	KeyScan    *scan = own ? NULL : ls_judge_rows(judge, activity);
 	bool		need_fresh = needs_fresh(judge, agg, source);
-	bool		is_last = bound->func == RULE_AGG_LAST &&
+	bool		is_last = bound->func == RULE_AGG_LAST && scan &&
 		ls_keyscan_is_newest_first(scan);
 	Accumulator acc = {.isnull = true};
 	TimestampTz oldest;
 	bool		has_oldest = ls_rowset_oldest(judge->reading.clock, bound->within, &oldest);
 	ExprContext *econtext = judge->econtext;
 	TupleTableSlot *row;
-	Relation	leaf;
+	Relation	leaf = NULL;
 	ItemPointerData tid;
 
 	Assert(agg->nsources == 1);
 	ls_sum_start(&acc.sum);
-	ls_keyscan_start(scan, judge->reading.key, has_oldest ? &oldest : NULL);
-	while ((row = ls_keyscan_next(scan, &leaf, &tid)) != NULL)
+	if (own)
+		ls_ownrows_start(own, judge->contact, judge->reading.key);
+	else
+		ls_keyscan_start(scan, judge->reading.key, has_oldest ? &oldest : NULL);
+	while ((row = own ? ls_ownrows_next(own, &tid) :
+			ls_keyscan_next(scan, &leaf, &tid)) != NULL)
 	{
 		TimestampTz at = 0;
 
@@ -528,19 +615,12 @@ aggregate_rows(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 			if (!ls_row_counts(at, bound->older, bound->within, tz, judge->reading.clock))
 				continue;
 		}
-		econtext->ecxt_outertuple = row;
-		if (where)
-		{
-			bool		isnull;
-			bool		passes = DatumGetBool(ExecEvalExprSwitchContext(where, econtext,
-																		&isnull));
-
-			if (isnull || !passes)
-				continue;
-		}
+		if (!passes(judge, where, row))
+			continue;
 		if (need_fresh && !result->fresh)
 			result->fresh = ls_keyscan_row_is_fresh(scan, judge->reading.stmt_cid);
-		accumulate(judge, agg, source, &acc, row, at, leaf, &tid);
+		accumulate(judge, agg, source, &acc, row, at,
+				   leaf ? RelationGetRelid(leaf) : InvalidOid, &tid);
 	}
 	finish(agg, &acc, result);
 }
@@ -726,6 +806,8 @@ ls_judge_end(Judge *judge)
 
 	foreach(lc, judge->scans)
 		ls_keyscan_close(ls_rowscan_keys(((JudgeScan *) lfirst(lc))->rows));
+	foreach(lc, judge->owns)
+		ls_ownrows_close(((JudgeOwn *) lfirst(lc))->rows);
 	ls_keyscan_close(judge->contact_scan);
 	MemoryContextDelete(judge->mcxt);
 }

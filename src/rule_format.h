@@ -72,8 +72,11 @@ typedef enum RuleKind
 	RULE_WHERE,					/* kid: condition */
 	RULE_WITHIN,				/* text: canonical interval */
 	RULE_OLDER,					/* text: canonical interval */
-	RULE_PERIOD					/* op = RulePeriod; text: unit for this, last,
+	RULE_PERIOD,				/* op = RulePeriod; text: unit for this, last,
 								 * next; kids: RULE_SHIFT for today */
+
+	/* a condition too; numbers are never changed, so it stands here */
+	RULE_SEGMENT				/* text: name of a rule kept by name */
 } RuleKind;
 
 typedef enum RuleOp

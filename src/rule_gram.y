@@ -107,8 +107,8 @@ static void ls_rule_yyerror(YYLTYPE *location, RuleParser *parser,
 
 /* names, unless "(" follows */
 %token <word>	W_ALL W_ANY W_AVG W_CONTAINS W_COUNT W_EMPTY W_ENDS W_EXISTS
-				W_FIRST W_ILIKE W_LAST W_LIKE W_MAX W_MIN W_NEXT W_STARTS
-				W_SUM W_THIS W_TOMORROW W_WITH W_YESTERDAY
+				W_FIRST W_ILIKE W_LAST W_LIKE W_MAX W_MIN W_NEXT W_SEGMENT
+				W_STARTS W_SUM W_THIS W_TOMORROW W_WITH W_YESTERDAY
 
 %type <item>	expr conj neg prim pred negatable
 				operand rhs literal clock period path aggregate shift
@@ -208,6 +208,12 @@ pred:
 		{
 			$$ = make_test(parser, $3->op, RULE_FLAG_NEGATED, $1, $3->kids);
 			if ($$ == NULL)
+				YYABORT;
+		}
+	| W_SEGMENT '(' STRING ')'
+		{
+			$$ = make_item(RULE_SEGMENT, 0, $3, NIL, @1);
+			if (!nest(parser, $$))
 				YYABORT;
 		}
 	;
@@ -519,6 +525,7 @@ unreserved:
 	| W_MAX
 	| W_MIN
 	| W_NEXT
+	| W_SEGMENT
 	| W_STARTS
 	| W_SUM
 	| W_THIS

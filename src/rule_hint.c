@@ -256,8 +256,10 @@ hint_for_parenthesis(const RuleParser *parser, const char *previous)
 		return psprintf("Write %s without parentheses.", previous);
 	if (wants_operand(previous))
 		return "Parentheses group conditions; an operand stands without them.";
+	if (strcmp(previous, "segment") == 0)
+		return "segment('name') is a condition by itself, true or false; it is compared with nothing.";
 	if (is_name(previous) && previous[0] != '"')
-		return psprintf("There is no function \"%s\" in rules; there are exists, count, sum, avg, min, max, first and last.",
+		return psprintf("There is no function \"%s\" in rules; there are exists, count, sum, avg, min, max, first, last and segment.",
 						token_text(parser, parser->recent[1]));
 	return NULL;
 }

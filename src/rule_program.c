@@ -45,6 +45,7 @@
 
 #include "compat.h"
 #include "key_scan.h"
+#include "own_rows.h"
 #include "rule_program.h"
 #include "value.h"
 
@@ -64,6 +65,7 @@ typedef struct CompileState
 	ParseNamespaceItem *contact_item;
 	Oid			activity_relid; /* the activity met last */
 	ParseNamespaceItem *activity_item;
+	TupleDesc	own;			/* of rows that stand in no table, or NULL */
 } CompileState;
 
 static Node *
@@ -80,9 +82,24 @@ clock_param(ParseState *pstate, ParamRef *pref)
 	return (Node *) param;
 }
 
+/* a.column: a row that stands in no table */
+static Node *
+own_column(CompileState *state, const char *name)
+{
+	for (int i = 0; i < state->own->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(state->own, i);
+
+		if (strcmp(NameStr(att->attname), name) == 0)
+			return (Node *) makeVar(OUTER_VAR, i + 1, att->atttypid, att->atttypmod,
+									att->attcollation, 0);
+	}
+	return NULL;
+}
+
 /* v1.value, v2.value, ...: the aggregates of a test */
 static Node *
-aggregate_param(ParseState *pstate, ColumnRef *cref)
+bound_column(ParseState *pstate, ColumnRef *cref)
 {
 	CompileState *state = pstate->p_ref_hook_state;
 	const char *name = strVal(linitial(cref->fields));
@@ -90,6 +107,8 @@ aggregate_param(ParseState *pstate, ColumnRef *cref)
 	Param	   *param;
 	int			n;
 
+	if (state->own && list_length(cref->fields) == 2 && strcmp(name, "a") == 0)
+		return own_column(state, strVal(lsecond(cref->fields)));
 	if (state->test == NULL || list_length(cref->fields) != 2 || name[0] != 'v')
 		return NULL;
 	n = atoi(name + 1);
@@ -356,14 +375,19 @@ compile_aggregate(CompileState *state, AggregateProgram *agg, BoundAggregate *ke
 	{
 		BoundSource *s = lfirst(lc);
 		SourceProgram *source = &agg->sources[foreach_current_index(lc)];
-		Relation	rel = table_open(s->source->relid, AccessShareLock);
+		bool		is_own = ls_source_is_own(s->source);
+		Relation	rel = is_own ? NULL : table_open(s->source->relid, AccessShareLock);
 
-		source->source = s->source;
-		state->program->has_times |= s->source->time_attno != InvalidAttrNumber;
+		source->source = ((BoundSource *) list_nth(kept->sources,
+												   foreach_current_index(lc)))->source;
+		if (!is_own)
+			state->program->has_times |= s->source->time_attno != InvalidAttrNumber;
+		if (is_own)
+			state->own = ls_ownrows_desc(s->source);
 		/* found out now, it is the rule's error, later it would be the insert's */
-		if (!ls_keyscan_can_compare(TupleDescAttr(RelationGetDescr(rel),
-												  s->source->contact_attno - 1)->atttypid,
-									state->bound->contacts->key_base))
+		else if (!ls_keyscan_can_compare(TupleDescAttr(RelationGetDescr(rel),
+													   s->source->contact_attno - 1)->atttypid,
+										 state->bound->contacts->key_base))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" of table \"%s\" cannot be compared with the key of the contacts table",
@@ -382,6 +406,9 @@ compile_aggregate(CompileState *state, AggregateProgram *agg, BoundAggregate *ke
 		if (s->value)
 			source->value.expr = plan(state, s->value, false, false, NULL, rel);
 		source->digest = digest_source(s);
+		state->own = NULL;
+		if (is_own)
+			continue;
 		if (bound->func == RULE_AGG_FIRST || bound->func == RULE_AGG_LAST)
 			compile_key(source, rel);
 		table_close(rel, NoLock);
@@ -396,6 +423,30 @@ compile_aggregate(CompileState *state, AggregateProgram *agg, BoundAggregate *ke
 			fmgr_info(lookup_type_cache(type, TYPECACHE_CMP_PROC)->cmp_proc,
 					  &agg->value_cmp);
 	}
+}
+
+/* Does it read rows that stand in no table of activities? */
+static bool
+reads_own_rows(const BoundAggregate *agg)
+{
+	ListCell   *lc;
+
+	foreach(lc, agg->sources)
+		if (ls_source_is_own(((BoundSource *) lfirst(lc))->source))
+			return true;
+	return false;
+}
+
+/* Rows that come with the contact itself? */
+static bool
+reads_elements(const BoundAggregate *agg)
+{
+	ListCell   *lc;
+
+	foreach(lc, agg->sources)
+		if (((BoundSource *) lfirst(lc))->source->origin == SOURCE_ELEMENTS)
+			return true;
+	return false;
 }
 
 /*
@@ -413,7 +464,8 @@ is_limitable(const BoundRule *bound, const BoundNode *node)
 		origin == NULL || origin->kind != RULE_TEST)
 		return false;
 	agg = list_nth(bound->aggregates, linitial_int(node->refs));
-	if (agg->func != RULE_AGG_COUNT || agg->enough < 3 || agg->enough == PG_INT64_MAX)
+	if (agg->func != RULE_AGG_COUNT || agg->enough < 3 || agg->enough == PG_INT64_MAX ||
+		reads_own_rows(agg))
 		return false;
 	switch ((RuleOp) origin->op)
 	{
@@ -513,6 +565,17 @@ keep_aggregate(const BoundAggregate *agg)
 		source->where = keep_expr(source->where);
 		source->filter = keep_expr(source->filter);
 		source->value = NULL;
+		/* those of tables belong to whoever asked for the program */
+		if (ls_source_is_own(source->source))
+		{
+			ActivitySource *own = palloc(sizeof(ActivitySource));
+
+			*own = *source->source;
+			own->kind = pstrdup(own->kind);
+			own->contact_name = pstrdup(own->contact_name);
+			own->time_name = NULL;
+			source->source = own;
+		}
 		kept->sources = lappend(kept->sources, source);
 	}
 	return kept;
@@ -628,8 +691,12 @@ ls_rule_needs_seeds(const BoundRule *bound)
 		return true;
 	foreach(lc, bound->aggregates)
 		foreach(lc2, ((BoundAggregate *) lfirst(lc))->sources)
-			if (((BoundSource *) lfirst(lc2))->source->time_attno != InvalidAttrNumber)
+		{
+			ActivitySource *source = ((BoundSource *) lfirst(lc2))->source;
+
+			if (!ls_source_is_own(source) && source->time_attno != InvalidAttrNumber)
 				return true;
+		}
 	return false;
 }
 
@@ -666,7 +733,7 @@ ls_program_make(const BoundRule *bound)
 	oldcxt = MemoryContextSwitchTo(state.scratch);
 	state.pstate = make_parsestate(NULL);
 	state.pstate->p_paramref_hook = clock_param;
-	state.pstate->p_pre_columnref_hook = aggregate_param;
+	state.pstate->p_pre_columnref_hook = bound_column;
 	state.pstate->p_ref_hook_state = &state;
 	MemoryContextSwitchTo(oldcxt);
 
@@ -862,6 +929,11 @@ is_false_when_empty(const RuleProgram *program, const NodeProgram *node)
 
 	if (bound->test->is_timeline || is_variable((Node *) node->test.expr, NULL))
 		return false;
+
+	/* a contact that has come just now may have them */
+	foreach(lc, bound->refs)
+		if (reads_elements(program->aggregates[lfirst_int(lc)].bound))
+			return false;
 
 	/* whatever is made of it is gone with the answer */
 	oldcxt = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);

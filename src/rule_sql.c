@@ -45,6 +45,7 @@
 #include "utils/typcache.h"
 
 #include "bind_operand.h"
+#include "own_rows.h"
 #include "rule_sql.h"
 
 #define NOTHING		"'{}'::pg_catalog.tstzmultirange"
@@ -150,6 +151,40 @@ row_span(SqlContext *cxt, const BoundAggregate *agg, const BoundSource *s)
 	if (s->where && s->where->is_timeline)
 		span = psprintf("(%s OPERATOR(pg_catalog.*) %s)", span, s->where->sql);
 	return span;
+}
+
+/*
+ * The same of rows that stand in no table: each contact's by itself.  Spans and
+ * values are made a level below, for an aggregate of nothing but columns of the
+ * contact would be one of the query around it.
+ */
+static void
+append_own_rows(SqlContext *cxt, StringInfo from, int index, const BoundAggregate *agg,
+				int n, const BoundSource *s)
+{
+	char	   *alias = source_alias(index, n);
+	const char *order = agg->func == RULE_AGG_FIRST || agg->func == RULE_AGG_LAST ?
+		psprintf(" order by %s", ls_ownrows_order(s->source)) : "";
+	bool		is_inner = bms_is_member(index, cxt->inner);
+
+	appendStringInfo(from, "\n%s join lateral (select ", is_inner ? "inner" : "left");
+	if (agg->func == RULE_AGG_EXISTS)
+		appendStringInfoString(from, "pg_catalog.range_agg(a.ls_span) as timeline");
+	else
+		appendStringInfo(from, "pg_catalog.array_agg(a.ls_span%s) as spans", order);
+	if (s->value)
+		appendStringInfo(from, ", pg_catalog.array_agg(a.ls_value%s) as vals", order);
+	appendStringInfo(from, "\n\tfrom (select a.*, %s as ls_span", row_span(cxt, agg, s));
+	if (s->value)
+		appendStringInfo(from, ", %s as ls_value", s->value);
+	appendStringInfo(from, "\n\t\tfrom %s", 
+					 ls_ownrows_sql(s->source, cxt->bound->contacts, key_equals(cxt->bound)));
+	if (s->where && !s->where->is_timeline)
+		appendStringInfo(from, "\n\t\twhere %s", s->where->sql);
+	if (is_inner)
+		appendStringInfo(from, ") a) %s on %s.timeline is not null", alias, alias);
+	else
+		appendStringInfo(from, ") a) %s on true", alias);
 }
 
 static void
@@ -402,8 +437,16 @@ ls_rule_to_sql(const BoundRule *bound, const char *account)
 		BoundAggregate *agg = lfirst(lc);
 
 		foreach(lc2, agg->sources)
-			append_source(&cxt, &from, foreach_current_index(lc), agg,
-						  foreach_current_index(lc2), lfirst(lc2));
+		{
+			BoundSource *s = lfirst(lc2);
+
+			if (ls_source_is_own(s->source))
+				append_own_rows(&cxt, &from, foreach_current_index(lc), agg,
+								foreach_current_index(lc2), s);
+			else
+				append_source(&cxt, &from, foreach_current_index(lc), agg,
+							  foreach_current_index(lc2), s);
+		}
 	}
 
 	initStringInfo(&sql);
@@ -498,6 +541,7 @@ ls_rule_threshold_sql(const BoundRule *bound, const char *account,
 	agg = linitial(bound->aggregates);
 	s = linitial(agg->sources);
 	if (list_length(agg->sources) != 1 || s->source->time_name == NULL ||
+		ls_source_is_own(s->source) ||
 		(s->where && s->where->is_timeline))
 		return false;
 

@@ -198,6 +198,11 @@ put_node(StringInfo buf, const RuleNode *node, Level level)
 				appendStringInfo(buf, " %s", ls_rule_text(node));
 			put_kids(buf, node, 0, node->nkids, "");
 			break;
+		case RULE_SEGMENT:
+			appendStringInfoString(buf, "segment(");
+			put_quoted(buf, ls_rule_text(node), '\'');
+			appendStringInfoChar(buf, ')');
+			break;
 	}
 }
 

@@ -32,9 +32,11 @@
 #include "utils/timestamp.h"
 
 #include "contact_arg.h"
+#include "guc.h"
 #include "judge.h"
 #include "pieces.h"
 #include "rule_timeline.h"
+#include "segment.h"
 
 PG_FUNCTION_INFO_V1(leadstream_timeline_of);
 
@@ -156,10 +158,10 @@ make_room(RowList *list, bool is_ordered)
 /* Copy what the order of first and last goes by. */
 static void
 take_order(RowOrder *order, SourceProgram *source, TupleTableSlot *row,
-		   TimestampTz at, Relation leaf, ItemPointer tid)
+		   TimestampTz at, Oid leaf, ItemPointer tid)
 {
 	order->at = at;
-	order->tableoid = RelationGetRelid(leaf);
+	order->tableoid = leaf;
 	order->tid = *tid;
 	order->key = palloc(sizeof(Datum) * Max(source->nkeys, 1));
 	for (int i = 0; i < source->nkeys; i++)
@@ -233,7 +235,7 @@ row_when(TimelineState *state, AggregateProgram *agg, SourceProgram *source,
 static bool
 is_orderly(const AggregateProgram *agg, const SourceProgram *source, KeyScan *scan)
 {
-	return source->source->time_attno != InvalidAttrNumber &&
+	return scan && source->source->time_attno != InvalidAttrNumber &&
 		source->where_timeline.expr == NULL &&
 		(agg->bound->within == NULL || agg->bound->within->month == 0) &&
 		(agg->bound->older == NULL || agg->bound->older->month == 0) &&
@@ -248,7 +250,8 @@ read_source(TimelineState *state, AggregateProgram *agg, SourceProgram *source,
 	BoundAggregate *bound = agg->bound;
 	ActivitySource *activity = source->source;
 	ExprContext *econtext = judge->econtext;
-	KeyScan    *scan = ls_judge_rows(judge, activity);
+	OwnRows    *own = ls_source_is_own(activity) ? ls_judge_own_rows(judge, activity) : NULL;
+	KeyScan    *scan = own ? NULL : ls_judge_rows(judge, activity);
 	TimestampTz from = state->result->from;
 	TimestampTz oldest;
 	bool		has_oldest = !TIMESTAMP_IS_NOBEGIN(from) &&
@@ -258,11 +261,15 @@ read_source(TimelineState *state, AggregateProgram *agg, SourceProgram *source,
 	int64		enough = is_count && !state->all && is_orderly(agg, source, scan) ?
 		bound->enough : PG_INT64_MAX;
 	TupleTableSlot *row;
-	Relation	leaf;
+	Relation	leaf = NULL;
 	ItemPointerData tid;
 
-	ls_keyscan_start(scan, judge->reading.key, has_oldest ? &oldest : NULL);
-	while (enough > 0 && (row = ls_keyscan_next(scan, &leaf, &tid)) != NULL)
+	if (own)
+		ls_ownrows_start(own, judge->contact, judge->reading.key);
+	else
+		ls_keyscan_start(scan, judge->reading.key, has_oldest ? &oldest : NULL);
+	while (enough > 0 && (row = own ? ls_ownrows_next(own, &tid) :
+						  ls_keyscan_next(scan, &leaf, &tid)) != NULL)
 	{
 		TimestampTz at = 0;
 		SpanSet		when;
@@ -279,7 +286,7 @@ read_source(TimelineState *state, AggregateProgram *agg, SourceProgram *source,
 			continue;
 		make_room(list, is_ordered);
 		taken = &list->rows[list->n];
-		taken->relid = RelationGetRelid(leaf);
+		taken->relid = leaf ? RelationGetRelid(leaf) : InvalidOid;
 		taken->tid = tid;
 		taken->when = when;
 		taken->value = (Datum) 0;
@@ -295,7 +302,8 @@ read_source(TimelineState *state, AggregateProgram *agg, SourceProgram *source,
 				taken->value = datumCopy(taken->value, agg->value_byval, agg->value_len);
 		}
 		if (is_ordered)
-			take_order(&list->orders[list->n], source, row, at, leaf, &tid);
+			take_order(&list->orders[list->n], source, row, at,
+					   leaf ? RelationGetRelid(leaf) : InvalidOid, &tid);
 		list->n++;
 		if (when.spans[0].from <= from)
 			enough--;
@@ -732,7 +740,8 @@ leadstream_timeline_of(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
-	bound = ls_rule_bind(PG_GETARG_RULE_P(0), contacts, ls_catalog_activities());
+	bound = ls_rule_bind(ls_segments_put(PG_GETARG_RULE_P(0), ls_guc_account, NULL), contacts,
+						 ls_catalog_activities());
 	ls_rule_check_rights(bound);
 	program = ls_program_make(bound);
 	judge = ls_judge_begin(contacts, GetActiveSnapshot(), 0, InvalidCommandId, InvalidOid);

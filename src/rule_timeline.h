@@ -21,7 +21,8 @@ typedef struct InstantSet
 /* A row that an aggregate reads: it counts at some instant. */
 typedef struct TimelineRow
 {
-	Oid			relid;			/* where it is stored, */
+	Oid			relid;			/* where it is stored, InvalidOid: in no table
+								 * of activities, */
 	ItemPointerData tid;		/* and at which place */
 	SpanSet		when;			/* it counts */
 	Datum		value;			/* not of exists and count */

@@ -78,6 +78,7 @@
 #include "attempt.h"
 #include "guc.h"
 #include "key_store.h"
+#include "segment.h"
 #include "stream_cache.h"
 
 PG_FUNCTION_INFO_V1(leadstream_invalidate);
@@ -1006,10 +1007,11 @@ bind_program(void *arg)
 	Making	   *making = arg;
 	StreamProgram *program = making->program;
 	MemoryContext oldcontext = MemoryContextSwitchTo(program->context);
+	const Rule *rule;
 
-	program->relids = tables_read(making->sources, making->row->rule);
-	program->program = ls_program_from_rule(making->row->rule,
-											making->sources->contacts,
+	rule = ls_segments_put(making->row->rule, making->row->account, NULL);
+	program->relids = tables_read(making->sources, rule);
+	program->program = ls_program_from_rule(rule, making->sources->contacts,
 											making->sources->activities);
 	/* its tables are locked now */
 	program->checked = table_messages;

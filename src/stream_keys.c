@@ -274,7 +274,8 @@ ls_stream_keys(RuleProgram *program, const char *account, PathBook *book)
 
 	for (int i = 0; i < program->naggregates; i++)
 		for (int j = 0; j < program->aggregates[i].nsources; j++)
-			if (!is_entered(program, i, j))
+			if (!ls_source_is_own(program->aggregates[i].sources[j].source) &&
+				!is_entered(program, i, j))
 				enter_source(&state, program, program->aggregates[i].sources[j].source, i);
 
 	if (!ls_program_needs_rows(program))

@@ -30,6 +30,7 @@
 
 #include "catalog.h"
 #include "digest.h"
+#include "segment.h"
 #include "stream_read.h"
 
 /* Running transactions that are asked for one by one. */
@@ -38,6 +39,7 @@
 /* Columns of leadstream.stream_version, beside those in catalog.h. */
 #define STREAM_VERSION_STREAM		1
 #define STREAM_VERSION_RULE			3
+#define STREAM_VERSION_EXPANDED		6
 
 static void
 add_kind_names(List **names, const RuleNode *node)
@@ -94,9 +96,11 @@ ls_stream_kind_names(int32 stream_id)
 	while ((tuple = systable_getnext(scan)) != NULL)
 	{
 		bool		isnull;
-		Datum		value = heap_getattr(tuple, STREAM_VERSION_RULE,
+		Datum		value = heap_getattr(tuple, STREAM_VERSION_EXPANDED,
 										 RelationGetDescr(rel), &isnull);
 
+		if (isnull)
+			value = heap_getattr(tuple, STREAM_VERSION_RULE, RelationGetDescr(rel), &isnull);
 		if (!isnull)
 			add_kind_names(&names, ls_rule_root(DatumGetRuleP(value)));
 	}
@@ -201,7 +205,11 @@ ls_stream_read(int32 stream_id, Snapshot snapshot)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	if (row)
+	{
+		/* one that cannot be expanded is left for the binder to complain of */
+		row->rule = ls_segments_try(row->rule, row->account, snapshot);
 		read_teams(row, snapshot);
+	}
 	return row;
 }
 

@@ -28,7 +28,7 @@ typedef struct StreamRow
 	bool		is_seeded;
 	int32		run;
 	TimestampTz enabled_at;		/* of a disabled one DT_NOEND */
-	Rule	   *rule;
+	const Rule *rule;			/* with its segments in their places */
 	int			nteams;
 	int32	   *team_ids;		/* ascending */
 } StreamRow;
@@ -39,7 +39,7 @@ typedef struct StreamRow
  */
 extern StreamRow *ls_stream_read(int32 stream_id, Snapshot snapshot);
 
-/* A row of leadstream.stream, without its teams. */
+/* A row of leadstream.stream, without its teams and with its rule as written. */
 extern void ls_stream_row(StreamRow *row, HeapTuple tuple, TupleDesc desc);
 
 /* The ids of all enabled streams, ascending, palloc'd. */

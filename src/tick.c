@@ -50,6 +50,7 @@
 #include "guc.h"
 #include "owner_sql.h"
 #include "rule_timeline.h"
+#include "segment.h"
 #include "settle.h"
 #include "stream_read.h"
 #include "writers.h"
@@ -77,7 +78,8 @@ leadstream_clock_now(PG_FUNCTION_ARGS)
 
 typedef struct SeedQuestion
 {
-	Rule	   *rule;
+	const Rule *rule;
+	const char *account;
 	bool		result;
 } SeedQuestion;
 
@@ -86,15 +88,16 @@ ask_for_seeds(void *arg)
 {
 	SeedQuestion *question = arg;
 
-	question->result = ls_rule_needs_seeds(ls_rule_bind(question->rule, ls_catalog_contacts(),
-														ls_catalog_activities()));
+	question->result =
+		ls_rule_needs_seeds(ls_rule_bind(ls_segments_put(question->rule, question->account, NULL),
+										 ls_catalog_contacts(), ls_catalog_activities()));
 }
 
-/* _needs_seeds(rule) -> boolean */
+/* _needs_seeds(rule, account text) -> boolean */
 Datum
 leadstream_needs_seeds(PG_FUNCTION_ARGS)
 {
-	SeedQuestion question = {PG_GETARG_RULE_P(0), true};
+	SeedQuestion question = {PG_GETARG_RULE_P(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), true};
 	ErrorData  *error = ls_attempt(ask_for_seeds, &question);
 
 	PG_RETURN_BOOL(error != NULL || question.result);
@@ -279,7 +282,7 @@ seed_future(SeedPass *pass, Judge *judge, int16 len, bool byval)
 				ActivitySource *source = program->aggregates[a].sources[s].source;
 				TimestampTz from = DT_NOEND;
 
-				if (source->time_attno == InvalidAttrNumber ||
+				if (ls_source_is_own(source) || source->time_attno == InvalidAttrNumber ||
 					list_member_int(seen, source->source_id))
 					continue;
 				seen = lappend_int(seen, source->source_id);
@@ -370,8 +373,12 @@ tables_of_streams(StreamSet *set, SeedStream *streams, int n)
 	for (int i = 0; i < n; i++)
 		for (int a = 0; a < streams[i].program->naggregates; a++)
 			for (int s = 0; s < streams[i].program->aggregates[a].nsources; s++)
-				relids = list_append_unique_oid(relids,
-												streams[i].program->aggregates[a].sources[s].source->relid);
+			{
+				ActivitySource *source = streams[i].program->aggregates[a].sources[s].source;
+
+				if (!ls_source_is_own(source))
+					relids = list_append_unique_oid(relids, source->relid);
+			}
 	return relids;
 }
 

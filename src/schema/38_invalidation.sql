@@ -25,6 +25,13 @@ comment on trigger invalidate on leadstream.stream is
 'tells all sessions to read the streams anew';
 
 create trigger invalidate
+	after insert or update or delete or truncate on leadstream.segment
+	for each statement execute function leadstream.invalidate();
+alter table leadstream.segment enable always trigger invalidate;
+comment on trigger invalidate on leadstream.segment is
+'tells all sessions to read the streams anew';
+
+create trigger invalidate
 	after insert or update or delete or truncate on leadstream.stream_team
 	for each statement execute function leadstream.invalidate();
 alter table leadstream.stream_team enable always trigger invalidate;

@@ -27,11 +27,29 @@ as 'MODULE_PATHNAME', 'leadstream_rule_problem';
 comment on function leadstream.rule_problem(leadstream.rule, text) is
 'why the rule does not bind to the attached tables as they are now; null if it does';
 
-create function leadstream.rule_kinds(rule leadstream.rule) returns text[]
-language c immutable strict parallel safe
+create function leadstream.rule_kinds(rule leadstream.rule, account text default '') returns text[]
+language c stable strict parallel restricted
 as 'MODULE_PATHNAME', 'leadstream_rule_kinds';
-comment on function leadstream.rule_kinds(leadstream.rule) is
-'the kinds of activities that the rule speaks of';
+comment on function leadstream.rule_kinds(leadstream.rule, text) is
+'the kinds of activities that the rule speaks of, in the segments it names too';
+
+create function leadstream.rule_segments(rule leadstream.rule) returns text[]
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'leadstream_rule_segments';
+comment on function leadstream.rule_segments(leadstream.rule) is
+'the segments that the rule names; not those that these name';
+
+create function leadstream._expand_rule(rule leadstream.rule, account text) returns leadstream.rule
+language c stable strict parallel restricted
+as 'MODULE_PATHNAME', 'leadstream_expand_rule';
+comment on function leadstream._expand_rule(leadstream.rule, text) is
+'the rule with the segments of the account in their places; null where it names none, or one of them is missing';
+
+create function leadstream._rename_segment(rule leadstream.rule, name text, new_name text) returns leadstream.rule
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'leadstream_rename_segment';
+comment on function leadstream._rename_segment(leadstream.rule, text, text) is
+'the rule with another name for a segment';
 
 create function leadstream.rule_sql(rule leadstream.rule) returns text
 language c stable strict parallel restricted

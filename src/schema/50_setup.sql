@@ -623,6 +623,34 @@ $$;
 comment on function leadstream._check_kind(text) is
 'error unless a text will do as the name of a kind';
 
+-- Where streams are entered goes by what their rules mean.
+create function leadstream._check_shadowed(kind text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	speaking text;
+begin
+	if not exists (select from leadstream.contact_source s
+				   join pg_attribute a on a.attrelid = s.contacts and a.attnum > 0
+				   where a.attname = kind and not a.attisdropped) then
+		return;
+	end if;
+	select string_agg(format('"%s"', s.stream), ', ' order by s.stream)
+	into speaking
+	from leadstream.stream s
+	where s.is_enabled and kind = any (leadstream.rule_kinds(s.rule, s.account));
+	if speaking is not null then
+		raise exception 'enabled streams speak of the elements of column "%" of the contacts', kind
+			using errcode = 'object_not_in_prerequisite_state',
+				  detail = format('They are: %s.', speaking),
+				  hint = 'Give the kind another name, kind => ''…'', or disable them first.';
+	end if;
+end
+$$;
+comment on function leadstream._check_shadowed(text) is
+'error 55000 if a kind of that name would take the place of a column of which enabled streams speak';
+
 create function leadstream._check_time_column(activity regclass, time_column name) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -750,6 +778,7 @@ begin
 	-- A table that was dropped leaves its kinds behind.
 	delete from leadstream.activity_source a
 	where not exists (select from pg_class c where c.oid = a.activity);
+	perform leadstream._check_shadowed(kind);
 	insert into leadstream.activity_source (kind, activity, contact_column, time_column,
 		only_rule, account_column)
 	values (attach_activity.kind, attach_activity.activity, contact_key, occurred_at,
@@ -806,7 +835,7 @@ begin
 	select string_agg(format('"%s"', s.stream), ', ' order by s.stream)
 	into speaking
 	from leadstream.stream s
-	where s.is_enabled and (is_contacts or leadstream.rule_kinds(s.rule) && kinds);
+	where s.is_enabled and (is_contacts or leadstream.rule_kinds(s.rule, s.account) && kinds);
 	if speaking is not null then
 		raise exception 'enabled streams speak of table %', relation
 			using errcode = 'object_not_in_prerequisite_state',

@@ -165,6 +165,7 @@ begin
 	perform leadstream._not_null('teams', teams is null);
 	perform leadstream._raise_not_attached();
 	own_account := leadstream._account();
+	perform leadstream._hold_segments(rule);
 	team_ids := leadstream._team_ids(teams);
 	perform leadstream.check_rule(rule);
 	insert into leadstream.stream (account, stream, description, rule)
@@ -174,8 +175,9 @@ begin
 	if not found then
 		perform leadstream._raise_duplicate('stream', name);
 	end if;
-	insert into leadstream.stream_version (stream_id, rule_version, rule)
-	values (new_id, 1, create_stream.rule);
+	insert into leadstream.stream_version (stream_id, rule_version, rule, expanded)
+	values (new_id, 1, create_stream.rule,
+			leadstream._expand_rule(create_stream.rule, own_account));
 	perform leadstream._set_teams(new_id, team_ids);
 	return new_id;
 end
@@ -199,6 +201,8 @@ declare
 	s		leadstream.stream;
 	team_ids integer[];
 begin
+	-- before the stream, as alter_segment() does
+	perform leadstream._hold_segments(rule);
 	s := leadstream._stream(name);
 	if teams is not null then
 		team_ids := leadstream._team_ids(teams);
@@ -214,8 +218,9 @@ begin
 		perform leadstream.check_rule(rule);
 		s.rule := rule;
 		s.rule_version := s.rule_version + 1;
-		insert into leadstream.stream_version (stream_id, rule_version, rule)
-		values (s.stream_id, s.rule_version, s.rule);
+		insert into leadstream.stream_version (stream_id, rule_version, rule, expanded)
+		values (s.stream_id, s.rule_version, s.rule,
+				leadstream._expand_rule(s.rule, s.account));
 	end if;
 	if new_name <> name then
 		perform leadstream._check_name('new_name', new_name);
@@ -315,7 +320,7 @@ declare
 		where of_stream is null or exists (
 			select from leadstream.stream_version v
 			where v.stream_id = of_stream
-			  and a.kind = any (leadstream.rule_kinds(v.rule)))
+			  and a.kind = any (leadstream.rule_kinds(coalesce(v.expanded, v.rule))))
 		order by 1);
 	relation regclass;
 begin

@@ -66,6 +66,27 @@ comment on column leadstream.streams.rule_version is 'raised with each change of
 comment on column leadstream.streams.owner is 'role that may change it';
 comment on column leadstream.streams.account is 'account it belongs to; empty without accounts';
 
+create view leadstream.segments as
+select s.segment_id, s.segment, s.description, s.rule::text as rule,
+	   leadstream.rule_problem(s.rule, s.account) as problem,
+	   coalesce(u.used_by, '') as used_by,
+	   s.owner::text as owner, s.created_at, s.account
+from leadstream.segment s
+left join (
+	select r.account, n.name, string_agg(r.title, ', ' order by r.title) as used_by
+	from (select t.account, t.rule, format('stream "%s"', t.stream) as title from leadstream.stream t
+		  union all
+		  select o.account, o.rule, format('segment "%s"', o.segment) from leadstream.segment o) as r
+	cross join lateral unnest(leadstream.rule_segments(r.rule)) as n(name)
+	group by 1, 2
+) as u on u.account = s.account and u.name = s.segment;
+comment on view leadstream.segments is
+'the rules kept by name, which other rules name: segment(''name'')';
+comment on column leadstream.segments.problem is 'why its rule does not bind to the tables as they are now; null: it does';
+comment on column leadstream.segments.used_by is 'the streams and segments whose rules name it, separated by commas';
+comment on column leadstream.segments.owner is 'role that may change it';
+comment on column leadstream.segments.account is 'account it belongs to; empty without accounts';
+
 -- As a rule writes it: quoted where SQL or the rule language would otherwise
 -- read it differently.
 create function leadstream._label(name text) returns text
@@ -108,19 +129,45 @@ comment on function leadstream._operators(oid) is
 'the tests that make sense of a type in a rule';
 
 create view leadstream.fields as
-select leadstream._label(k.kind) as kind, leadstream._label(a.attname) as field,
-	   format_type(a.atttypid, a.atttypmod) as type,
-	   leadstream._operators(a.atttypid) as operators
+select leadstream._label(f.kind) as kind, leadstream._label(f.field) as field, f.type,
+	   leadstream._operators(f.type_id) as operators
 from (
-	select 'contact' as kind, s.contacts as relation from leadstream.contact_source s
+	select k.kind, a.attname as field, format_type(a.atttypid, a.atttypmod) as type,
+		   a.atttypid as type_id, a.attnum as position
+	from (
+		select 'contact' as kind, s.contacts as relation from leadstream.contact_source s
+		union all
+		select s.kind, s.activity from leadstream.activity_source s
+	) as k
+	join pg_attribute a on a.attrelid = k.relation and a.attnum > 0 and not a.attisdropped
 	union all
-	select s.kind, s.activity from leadstream.activity_source s
-) as k
-join pg_attribute a on a.attrelid = k.relation and a.attnum > 0 and not a.attisdropped
-order by k.kind <> 'contact', k.kind, a.attnum;
+	select a.attname, 'value', format_type(e.type_id, null), e.type_id, 1
+	from leadstream.contact_source s
+	join pg_attribute a on a.attrelid = s.contacts and a.attnum > 0 and not a.attisdropped
+		and a.attgenerated <> 'v'
+	join pg_type t on t.oid = leadstream._base_type(a.atttypid)
+	cross join lateral (
+		select case when t.oid = 'jsonb'::regtype then t.oid
+					when t.typsubscript = 'array_subscript_handler'::regproc then t.typelem
+			   end as type_id) as e
+	where e.type_id is not null
+	  and a.attname <> 'lead'
+	  and not exists (select from leadstream.activity_source o where o.kind = a.attname)
+	union all
+	select 'lead', l.field, format_type(l.type_id, null), l.type_id, l.position
+	from leadstream.contact_source s
+	cross join (values
+		('team', 'text'::regtype, 1),
+		('streams', 'text[]'::regtype, 2),
+		('stage', 'text'::regtype, 3),
+		('is_open', 'boolean'::regtype, 4),
+		('created_at', 'timestamptz'::regtype, 5),
+		('stage_changed_at', 'timestamptz'::regtype, 6)) as l(field, type_id, position)
+) as f
+order by f.kind <> 'contact', f.kind, f.position;
 comment on view leadstream.fields is
-'what rules may speak of: the columns of the contacts (kind contact) and of each kind of activity, with the tests that fit their type; '
-'the paths into a jsonb column are fields too';
+'what rules may speak of: the columns of the contacts (kind contact), of each kind of activity, of the contact''s leads, and the elements of array columns of the contacts, with the tests that fit their type; '
+'the paths into a jsonb column are fields too, as are the labels of objects that are elements of one';
 comment on column leadstream.fields.kind is 'contact, or the kind of activity';
 comment on column leadstream.fields.field is 'the column, as a rule writes it';
 comment on column leadstream.fields.type is 'type of the column';
@@ -135,7 +182,7 @@ select s.stream_id, s.account, s.stream, a.kind,
 			else coalesce(f.of_row, f.of_contact, 'every row') end as found_by,
 	   f.of_row is null and f.of_contact is null and not u.is_unkeyed as is_residual
 from leadstream.stream s
-cross join lateral unnest(leadstream.rule_kinds(s.rule)) as k(kind)
+cross join lateral unnest(leadstream.rule_kinds(s.rule, s.account)) as k(kind)
 join leadstream.activity_source a on a.kind = k.kind
 cross join lateral (
 	select not exists (select from leadstream.access_key x

@@ -26,7 +26,7 @@ make_world($node, 'source');
 # them together.
 my @tables = qw(public.contact public.visit public.form public.mail
   leadstream.contact_source leadstream.activity_source leadstream.team
-  leadstream.stage leadstream.stream_version leadstream.stream_team
+  leadstream.stage leadstream.stream_version leadstream.stream_team leadstream.segment
   leadstream.lead leadstream.lead_match leadstream.lead_event);
 
 sub rows_of
@@ -103,6 +103,9 @@ $node->safe_psql(
 	grant select on leadstream.leads, leadstream.lead to dump_reader;
 	insert into contact (id, country, score) select i, case when i % 2 = 0 then 'SE' end, i from generate_series(1, 60) i;
 	select leadstream.create_stream('old', 'exists(form)', '{partners}', E'all forms''\nold and new');
+	select leadstream.create_segment('north', 'country = ''SE''', E'of\nthe north');
+	select leadstream.create_segment('good', 'segment(''north'') and score > 20');
+	select leadstream.create_stream('good', 'segment(''good'') and exists(form)', '{sales}');
 	select leadstream.enable(stream) from leadstream.stream where stream <> 'old';
 	insert into form (contact_id, name) select id, case when id % 3 = 0 then 'demo' else 'contact' end from contact;
 	insert into visit (contact_id, url, amount) select 1 + i % 50, (array['/pricing', '/', '/blog'])[1 + i % 7 % 3], i % 5
@@ -148,12 +151,12 @@ sub is_alive
 	is($node->safe_psql($database, "select leadstream.fetch_history('pricing')"), '0', "$how: history has nothing to add");
 	is( $node->safe_psql(
 			$database, q{
-			insert into contact values (100, 'SE', 10, null), (101, null, 90, null);
-			insert into form (contact_id, name) values (100, 'demo');
+			insert into contact values (100, 'SE', 10, null), (101, null, 90, null), (102, 'SE', 30, null);
+			insert into form (contact_id, name) values (100, 'demo'), (102, 'contact');
 			insert into mail_open (contact_id, what) values (101, 'open');
 			select string_agg(stream || ' ' || team || ' ' || contact_id, ', ' order by stream, team, contact_id)
 			from leadstream.matches where contact_id >= 100}),
-		'demo sales 100, openers sales 101, score sales 101, swedish partners 100, swedish sales 100',
+		'demo sales 100, good sales 102, openers sales 101, score sales 101, swedish partners 100, swedish sales 100',
 		"$how: new rows make leads");
 	is($node->safe_psql($database, 'select min(lead_id) from leadstream.leads where contact_id >= 100'),
 		$last_lead + 1, "$how: lead ids go on");

@@ -238,7 +238,7 @@ foreach my $case (
 	is(sqlstate(run_psql('example', "select '" . $text->($limit{$what} + 1) =~ s/'/''/gr . "'::leadstream.rule \\g /dev/null")),
 		$state, "limit: $what and one more is not");
 }
-is( sqlstate(run_psql('example', "begin; select leadstream.create_team(repeat('x', $limit{'name of a stream or team'}));")),
+is( sqlstate(run_psql('example', "begin; select leadstream.create_team(repeat('x', $limit{'name of a stream, segment or team'}));")),
 	'none', 'limit: name of a team');
 
 # --------------------------------------------------------------------------
@@ -272,6 +272,8 @@ $node->safe_psql(
 	create role stranger;
 	grant all on all tables in schema leadstream to stranger, owner;
 	grant execute on all functions in schema leadstream to stranger, owner;
+	select leadstream.create_segment('low', 'age < 10');
+	select leadstream.create_segment('lower', 'segment(''low'') and age < 5');
 	select leadstream.create_stream('owned', 'exists(visit)', '{one}');
 	update leadstream.stream set owner = 'owner' where stream = 'owned';
 });
@@ -301,14 +303,17 @@ my %provoke = (
 		$has_icu ? (collation => q{create collation nd (provider = icu, locale = 'und', deterministic = false);
 			alter table contact add note text collate nd;
 			select leadstream.check_rule('note like ''a%''')}) : () },
-	'0A000 `only_rule` reads the contact, other activities or the clock' => {
+	'0A000 a segment inside a `where`' => { rule => q{exists(visit where segment('low'))} },
+	'0A000 `only_rule` reads the contact, other activities or the clock, or names a segment' => {
 		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'contact.name = ''x''')},
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'b < now')},
-			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'exists(visit)')} ] },
+			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'exists(visit)')},
+			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'segment(''low'')')} ] },
 	'22004 an argument that must not be null is null' => {
 		all => [ map { "select leadstream.$_" } q{attach_contacts(null)}, q{attach_activity(null)}, q{detach(null)},
 			q{create_stream('x', null)}, q{create_stream(null, 'true')}, q{alter_stream(null)}, q{enable(null)}, q{disable(null)},
 			q{clear(null)}, q{fetch_history(null::text)}, q{fetch_history(array[null])}, q{drop_stream(null)},
+			q{create_segment('x', null)}, q{create_segment(null, 'true')}, q{alter_segment(null)}, q{drop_segment(null)},
 			q{create_team(null)}, q{drop_team(null)}, q{create_lead(null::bigint, 'one')}, q{create_lead(1, null)},
 			q{move(null, 'SQL')}, q{move(1, null)} ] },
 	'22007 an interval, a unit, a period or a literal date that does not read' => {
@@ -334,10 +339,12 @@ my %provoke = (
 			} },
 	'23503 no such contact, or not in the current account' => {
 		create_lead => q{select leadstream.create_lead(99, 'one')} },
+	'2BP01 streams or segments name it' => { drop_segment => q{select leadstream.drop_segment('low')} },
 	'42501 no EXECUTE on the function, or no rights on a table it writes' => {
 		all => [ map { "set role nobody; select leadstream.$_" } q{attach_contacts('contact')}, q{attach_activity('visit')},
 			q{detach('visit')}, q{create_stream('x', 'true')}, q{alter_stream('off')}, q{enable('off')}, q{disable('on')},
 			q{clear('off')}, q{fetch_history('on')}, q{drop_stream('off')}, q{create_team('x')}, q{drop_team('idle')},
+			q{create_segment('x', 'true')}, q{alter_segment('low')}, q{drop_segment('lower')},
 			q{create_lead(1, 'one')}, q{move(1, 'SQL')} ] },
 	'42501 the caller neither owns the table nor has the rights it takes' => {
 		attach_contacts => qq{$detached set role owner; select leadstream.attach_contacts('contact')},
@@ -346,22 +353,35 @@ my %provoke = (
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "set role stranger; select leadstream.$name$arguments") } q{alter_stream('off')}, q{enable('off')},
 			q{disable('on')}, q{clear('off')}, q{fetch_history('on')}, q{drop_stream('off')}, q{verify('on')} },
+	q{42501 the caller is not the segment's owner} => {
+		alter_segment => q{set role stranger; select leadstream.alter_segment('low', 'true')},
+		drop_segment => q{set role stranger; select leadstream.drop_segment('lower')} },
+	'42501 the rule names a segment, and the caller may not SELECT from `leadstream.segment`' => {
+		map { ($_ => "grant select on contact to nobody; grant select on leadstream.contact_source, leadstream.activity_source to nobody;
+			set role nobody; select leadstream.$_('segment(''low'')'::leadstream.rule)") }
+		  qw(rule_sql preview timeline verify) },
 	'42501 the caller may not SELECT a column that the rule names' => {
 		check_rule => q{set role owner; select leadstream.check_rule('name = ''x''')},
 		create_stream => q{set role owner; select leadstream.create_stream('x', 'exists(visit where url = ''/'')')},
 		alter_stream => q{set role owner; select leadstream.alter_stream('owned', rule => 'exists(visit where url = ''/'')')},
 		enable => q{set role owner; select leadstream.enable('owned')},
+		create_segment => q{set role owner; select leadstream.create_segment('x', 'segment(''low'')')},
+		alter_segment => q{update leadstream.segment set owner = 'owner'; set role owner; select leadstream.alter_segment('low', 'name = ''x''')},
 		is_match => q{set role owner; select leadstream.is_match('name = ''x''', 1)} },
 	'42601 a syntax error' => { rule => [ 'age >', '(true', '', 'count(visit)', q{name = 'x} ] },
 	'42602 a blank name' => {
 		create_team => q{select leadstream.create_team(' ')},
 		create_stream => q{select leadstream.create_stream('', 'true')},
 		alter_stream => q{select leadstream.alter_stream('off', new_name => ' ')},
+		create_segment => q{select leadstream.create_segment('', 'true')},
+		alter_segment => q{select leadstream.alter_segment('low', new_name => ' ')},
 		attach_activity => q{select leadstream.attach_activity('spare', kind => '', occurred_at => 'a')} },
 	'42622 a name that is too long' => {
 		create_team => q{select leadstream.create_team(repeat('x', 201))},
 		create_stream => q{select leadstream.create_stream(repeat('x', 201), 'true')},
 		alter_stream => q{select leadstream.alter_stream('off', new_name => repeat('x', 201))},
+		create_segment => q{select leadstream.create_segment(repeat('x', 201), 'true')},
+		alter_segment => q{select leadstream.alter_segment('low', new_name => repeat('x', 201))},
 		attach_activity => q{select leadstream.attach_activity('spare', kind => repeat('x', 64), occurred_at => 'a')} },
 	'42702 several columns could be the one: name it' => {
 		attach_contacts => qq{$detached alter table contact rename email to mail; select leadstream.attach_contacts('contact')},
@@ -381,11 +401,17 @@ my %provoke = (
 		alter_stream => q{select leadstream.alter_stream('off', teams => '{none}')},
 		drop_team => q{select leadstream.drop_team('none')},
 		create_lead => q{select leadstream.create_lead(1, 'none')} },
+	'42704 no such segment in the account' => {
+		rule => q{segment('none') and age > 1},
+		alter_segment => q{select leadstream.alter_segment('none', 'true')},
+		drop_segment => q{select leadstream.drop_segment('none')} },
 	'42704 no such stage' => { move => q{select leadstream.move(1, 'none')} },
 	'42704 the table is not attached' => { detach => q{select leadstream.detach('spare')} },
 	'42704 the type of the key cannot be sorted or hashed' => {
 		attach_contacts => qq{$detached create table odd (odd_id money primary key); select leadstream.attach_contacts('odd')} },
-	'42710 a stream, team or kind of that name exists' => {
+	'42710 a stream, segment, team or kind of that name exists' => {
+		create_segment => q{select leadstream.create_segment('low', 'true')},
+		alter_segment => q{select leadstream.alter_segment('low', new_name => 'lower')},
 		create_team => q{select leadstream.create_team('one')},
 		create_stream => q{select leadstream.create_stream('on', 'true')},
 		alter_stream => q{select leadstream.alter_stream('off', new_name => 'on')},
@@ -395,8 +421,8 @@ my %provoke = (
 	q{42804 the column is no time, or not of the type of the contacts' key} => {
 		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'spare_id')},
 			q{select leadstream.attach_activity('spare', contact_key => 'b', occurred_at => 'a')} ] },
-	'42809 `within` or `older than` of a kind without times' => {
-		rule => [ 'exists(member within 1 day)', 'exists(member older than 1 day)' ] },
+	'42809 `within` or `older than` of a kind without times, or of the elements of an array' => {
+		rule => [ 'exists(member within 1 day)', 'exists(member older than 1 day)', 'exists(data within 1 day)' ] },
 	'42809 not an ordinary or partitioned table, or one that cannot be attached' => {
 		attach_contacts => [ "create view v as select 1 as id; select leadstream.attach_contacts('v')",
 			"create temporary table t (id bigint primary key); select leadstream.attach_contacts('t')",
@@ -415,6 +441,9 @@ my %provoke = (
 	'42P01 an unknown kind' => { rule => 'exists(vist)' },
 	'42P01 no such table' => {
 		map { ($_ => "select leadstream.$_('none')") } qw(attach_contacts attach_activity detach) },
+	'42P19 the segment would contain itself' => {
+		alter_segment => [ q{select leadstream.alter_segment('low', 'segment(''low'')')},
+			q{select leadstream.alter_segment('low', 'segment(''lower'')')} ] },
 	'42P16 no primary key, one of several columns, or a `key` that is not unique and not null' => {
 		attach_contacts => [ map { "$detached create table c ($_;" }
 			"a int); select leadstream.attach_contacts('c')",
@@ -432,6 +461,13 @@ my %provoke = (
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "\\c accounts\nbegin; select leadstream.$name$arguments") } q{create_team('x')}, q{create_stream('x', 'true')},
 			q{enable('All forms')}, q{move(1, 'SQL')} },
+	'55000 the rule of a stream or segment that names it would not bind any more' => {
+		alter_segment => [ map { "$_; select leadstream.alter_segment('low', '" . 'not ' x 98 . "true')" }
+			q{select leadstream.create_stream('deep', 'not not segment(''low'')')},
+			q{select leadstream.create_segment('deep', 'not not segment(''low'')')} ] },
+	'55000 the kind is called like an array column of the contacts of whose elements enabled streams speak' => {
+		attach_activity => q{select leadstream.create_stream('elements', 'exists(data where x = 1)', '{one}');
+			select leadstream.enable('elements'); select leadstream.attach_activity('spare', kind => 'data', occurred_at => 'a')} },
 	'55000 the stream has no team' => { enable => q{select leadstream.enable('teamless')} },
 	'55000 the last team of an enabled stream is taken away' => {
 		alter_stream => q{select leadstream.alter_stream('on', teams => '{}')} },

@@ -187,6 +187,25 @@ language sql stable as $$
 	from nv.tab t where t.tbl = (k).tbl
 $$;
 
+-- The elements of a column: of jsonb the labels of objects, and value what is
+-- no object.
+create function nv.elements(a text[]) returns table (pos bigint, value text)
+language sql immutable as $$ select e.pos, e.x from unnest(a) with ordinality e(x, pos) $$;
+
+create function nv.elements(j jsonb) returns table (pos bigint, value jsonb, plan jsonb, n jsonb, flag jsonb, "when" jsonb, list jsonb, nest jsonb)
+language sql immutable as $$
+	select e.pos, case jsonb_typeof(e.x) when 'object' then e.x -> 'value' else e.x end,
+		nv.at(e.x, 'plan'::text), nv.at(e.x, 'n'::text), nv.at(e.x, 'flag'::text), nv.at(e.x, 'when'::text), nv.at(e.x, 'list'::text), nv.at(e.x, 'nest'::text)
+	from jsonb_array_elements(case when jsonb_typeof(j) = 'array' then j else '[]' end) with ordinality e(x, pos)
+$$;
+
+-- The rows of the kind that belong to the contact, of all times.
+create function nv.rows_of(k nv.kind) returns text
+language sql stable as $$
+	select case when k.contact_col is null then format('from nv.elements(c.%I) r where true', k.tbl)
+		else format('from sh.%I r where r.%I = c.id', k.tbl, k.contact_col) end
+$$;
+
 -- The rows of the kind that belong to the contact, satisfy the where and
 -- count at p.n; fresh: only those that came by the event itself, or, with
 -- nv.fresh = time, those that begin to count at p.n.
@@ -213,9 +232,9 @@ begin
 	if fresh and current_setting('nv.fresh', true) = 'time' then
 		s := s || format(' and (%s) is not true', replace(s, 'p.n', '(p.n - interval ''1 microsecond'')'));
 	elsif fresh then
-		s := s || ' and r.arrived = p.upto and r.is_new';
+		s := s || case when k.contact_col is null then ' and false' else ' and r.arrived = p.upto and r.is_new' end;
 	end if;
-	return format('from sh.%I r where r.%I = c.id and r.arrived <= p.upto and r.gone > p.upto and ', k.tbl, k.contact_col) || s;
+	return nv.rows_of(k) || case when k.contact_col is null then '' else ' and r.arrived <= p.upto and r.gone > p.upto' end || ' and ' || s;
 end $$;
 
 create function nv.kinds_of(agg jsonb) returns setof nv.kind
@@ -250,6 +269,9 @@ begin
 	end if;
 	order_by := (select concat_ws(', ', nv.row_time(k), string_agg(format('r.%I', c), ', ' order by i))
 		from nv.tab t, unnest(t.pk_order) with ordinality u(c, i) where t.tbl = k.tbl);
+	if k.contact_col is null then
+		order_by := 'r.pos';
+	end if;
 	return case fn
 		when 'distinct' then format('(select count(distinct %s) %s)', x, nv.counting(o, k))
 		when 'sum' then format('(select coalesce(sum(%s), 0) %s)', x, nv.counting(o, k))
@@ -449,7 +471,8 @@ declare
 	parts text[] := '{}';
 begin
 	for k in select * from nv.kinds_of(agg) loop
-		parts := parts || format('exists (select %s)', nv.counting(agg, k, true));
+		-- elements come with the contact, by rule (b)
+		parts := parts || case when k.contact_col is null then 'false' else format('exists (select %s)', nv.counting(agg, k, true)) end;
 	end loop;
 	return array_to_string(parts, ' or ');
 end $$;
@@ -661,8 +684,8 @@ declare
 begin
 	if o ->> 't' = 'agg' and o ? 'p' and o ->> 'fn' not in ('distinct', 'sum', 'avg') then
 		select * into k from nv.kinds_of(o);
-		return next format('select %s from sh.%I r where r.%I = c.id',
-			nv.inst_of(jsonb_build_object('t', 'field', 's', 'r', 'p', o -> 'p'), k.tbl), k.tbl, k.contact_col);
+		return next format('select %s %s',
+			nv.inst_of(jsonb_build_object('t', 'field', 's', 'r', 'p', o -> 'p'), k.tbl), nv.rows_of(k));
 	elsif o ->> 't' in ('field', 'str') then
 		return next format('select %s %s', nv.inst_of(o, tbl), src);
 	end if;
@@ -701,7 +724,7 @@ begin
 						nv.moved(t, coalesce((o #>> '{within,m}')::int, 0), coalesce((o #>> '{within,s}')::int, 0)), k.tbl, k.contact_col);
 				end if;
 				if o ? 'where' then
-					return query select nv.bounds(o -> 'where', k.tbl, format('from sh.%I r where r.%I = c.id', k.tbl, k.contact_col));
+					return query select nv.bounds(o -> 'where', k.tbl, nv.rows_of(k));
 				end if;
 			end loop;
 		elsif o ->> 't' in ('clock', 'period') then

@@ -60,6 +60,7 @@ begin
 		only_rule => (select only_text from nv.kind where kind = 'click')::leadstream.rule);
 	perform leadstream.attach_activity('w.badge', timeless => true);
 	perform leadstream.create_team('sales');
+	perform set_config('nv.segments', 'on', false);
 	perform nv.late_partition();
 end $$;
 
@@ -77,6 +78,9 @@ begin
 	commit;
 	for x in select stream from leadstream.streams loop
 		perform leadstream.drop_stream(x);
+	end loop;
+	for x in select segment from leadstream.segments order by segment_id desc loop
+		perform leadstream.drop_segment(x);
 	end loop;
 	if exists (select from leadstream.contact_source) then
 		perform leadstream.detach(activity) from (select distinct activity from leadstream.activity_source) a;

@@ -64,7 +64,7 @@ create table nv.col (
 create table nv.kind (
 	kind text primary key,
 	tbl text not null,
-	contact_col text not null,
+	contact_col text,			-- null: the elements of the contact's column tbl
 	time_col text,				-- null: timeless
 	only_text text,
 	only_ast jsonb
@@ -102,7 +102,9 @@ insert into nv.kind values
 	('click', 'event', 'contact_id', 'day', $$type in ('click', 'form') and value >= 2$$,
 	 '{"t":"and","k":[{"t":"test","op":"in","a":{"t":"field","s":"r","p":["type"]},"b":[{"t":"str","v":"click"},{"t":"str","v":"form"}]},
 		{"t":"test","op":">=","a":{"t":"field","s":"r","p":["value"]},"b":[{"t":"num","v":"2"}]}]}'),
-	('badge', 'badge', 'contact_id', null, null, null);
+	('badge', 'badge', 'contact_id', null, null, null),
+	('tags', 'tags', null, null, null, null),
+	('interests', 'interests', null, null, null, null);
 
 insert into nv.col values
 	('contact', 'country', 'text', 'd', array['SE', 'NO', 'DK', 'se', '', ' ', 'Sweden', 'Göteborg']),
@@ -122,6 +124,7 @@ insert into nv.col values
 	('contact', 'seen', 'ts', null, null),
 	('contact', 'tags', 'arr', null, array['vip', 'new', 'VIP', 'eu', '']),
 	('contact', 'attrs', 'json', null, null),
+	('contact', 'interests', 'json', null, null),
 	('contact', 'ip', 'inet', null, array['10.0.0.1', '10.0.0.0/8', '192.168.1.7', '::1']),
 	('contact', 'ref', 'uuid', null, array['00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-00000000000a', 'ffffffff-0000-0000-0000-000000000002']),
 
@@ -156,7 +159,17 @@ insert into nv.col values
 	('badge', 'value', 'big', null, array['0', '1', '2', '3', '5', '10']),
 	('badge', 'ok', 'bool', null, array['true', 'false']),
 	('badge', 'due', 'tstz', null, null),
-	('badge', 'data', 'json', null, null);
+	('badge', 'data', 'json', null, null),
+
+	('tags', 'value', 'text', 'd', array['vip', 'new', 'VIP', 'eu', '']),
+
+	('interests', 'value', 'json', null, null),
+	('interests', 'plan', 'json', null, null),
+	('interests', 'n', 'json', null, null),
+	('interests', 'flag', 'json', null, null),
+	('interests', 'when', 'json', null, null),
+	('interests', 'list', 'json', null, null),
+	('interests', 'nest', 'json', null, null);
 
 -- What all tables of activities have, whatever its type there: the fields of
 -- a condition over a list of kinds.
@@ -242,6 +255,22 @@ begin
 	return v;
 end $$;
 
+-- What the elements of a jsonb column are taken from: objects and others.
+create function nv.some_elements(around timestamptz) returns jsonb
+language plpgsql as $$
+declare
+	v jsonb := '[]';
+begin
+	if nv.p(10) then
+		return nv.pick(array['null', '{}', '""', '"abc"', '5', '{"plan": "Pro"}'])::jsonb;
+	end if;
+	for i in 1 .. nv.r(5) loop
+		v := v || case when nv.p(75) then jsonb_build_array(nv.some_json(around))
+			else jsonb_build_array(nv.pick(array['"Pro"', '"5"', '7.5', 'null', 'true', '{"value": 5}', '{"value": null, "n": 3}', '["a", "B"]', '"basic"'])::jsonb) end;
+	end loop;
+	return v;
+end $$;
+
 -- One row as json, ready for jsonb_populate_record; without key and time.
 create function nv.some_row(tbl text, around timestamptz) returns jsonb
 language plpgsql as $$
@@ -264,7 +293,8 @@ begin
 					if c.cls = 'tstz' and nv.p(2) and current_setting('nv.infinite')::boolean then
 						x := to_jsonb(nv.pick('{infinity,-infinity}'));
 					end if;
-				when 'json' then x := nv.some_json(around);
+				when 'json' then
+					x := case when c.col = 'interests' then nv.some_elements(around) else nv.some_json(around) end;
 				when 'arr' then
 					x := '[]';
 					for i in 1 .. nv.r(4) loop
@@ -329,7 +359,7 @@ begin
 	execute format('create table w.contact (id %s primary key,
 		country text, code text collate "C", note text, "Odd Name" w.line, last varchar(20), plan w.plan,
 		score smallint, points w.amount, spend numeric, ratio double precision, vip boolean, blocked boolean,
-		born date, trial timestamptz, seen timestamp, tags text[], attrs jsonb, ip inet, ref uuid)', keytype);
+		born date, trial timestamptz, seen timestamp, tags text[], attrs jsonb, interests jsonb, ip inet, ref uuid)', keytype);
 	-- in some worlds partitioned; see nv.late_partition()
 	execute format('create table w.visit (id bigint primary key,
 		contact_id %s references w.contact on delete cascade, at timestamptz,

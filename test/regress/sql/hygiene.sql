@@ -50,7 +50,7 @@ order by 1;
 -- a table of ours that is named without its schema
 select 'unqualified: ' || p.oid::regprocedure || ': ' || m[1]
 from pg_proc p
-cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
+cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|segment|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
 where p.pronamespace = 'leadstream'::regnamespace
 order by 1;
 
@@ -61,24 +61,24 @@ create temporary table listed (kind text, name name);
 -- changes something, or shows what others may not see: granted by name
 insert into listed select 'acts', unnest('{
 	attach_contacts,attach_activity,detach,create_stream,alter_stream,drop_stream,enable,disable,clear,
-	fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
+	drop_segment,alter_segment,create_segment,fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,_history_sql,
 	capture,enter_stream,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
 	_create_lead_tables,_create_due_table,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
-	_stream,_team_ids,_set_teams,_await_writers}'::name[]);
+	_hold_segments,_segment,_stream,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
-	check_rule,check_only,rule_problem,rule_sql,is_match,timeline,preview,verify,clock,current_account,session_cache,
+	_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,timeline,preview,verify,clock,current_account,session_cache,
 	_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
-	_check_relation,_check_column,_check_stored,_check_key,_check_contact_type,_check_kind,_check_time_column,_warn_activity,
+	_check_shadowed,_check_relation,_check_column,_check_stored,_check_key,_check_contact_type,_check_kind,_check_time_column,_warn_activity,
 	_default_column,_default_key,_default_contact_column,_default_time_column,_raise_ambiguous,_raise_not_attached}'::name[]);
 -- depends on its arguments alone
 insert into listed select 'pure', unnest('{
 	rule_in,rule_out,rule_recv,rule_send,rule_eq,rule_ne,rule_lt,rule_le,rule_gt,rule_ge,rule_cmp,rule_hash,
-	rule_hash_extended,rule_kinds,
+	rule_hash_extended,rule_segments,_rename_segment,
 	shift,as_instant,as_number,as_boolean,as_text,is_blank,json_element,json_has,times,always,
 	clock_timeline,period_timeline,row_span,first_instant,first_count,
 	count_pieces,distinct_pieces,sum_pieces,avg_pieces,min_pieces,max_pieces,first_pieces,last_pieces,
