@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * contact_arg.c
- *	  A contact's key as an argument of any type.
+ *	  A contact's key as an argument of any type, and the account asked for.
  *
  * The key of the contacts may be of any type, and which one is not known when
  * the extension is installed.  Functions that take a contact are declared with
@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 
 #include "contact_arg.h"
+#include "guc.h"
 
 Datum
 ls_contact_arg(FunctionCallInfo fcinfo, int n, ContactSource *contacts)
@@ -38,4 +39,10 @@ ls_contact_arg(FunctionCallInfo fcinfo, int n, ContactSource *contacts)
 	}
 	getTypeInputInfo(contacts->key_base, &function, &ioparam);
 	return OidInputFunctionCall(function, text, ioparam, -1);
+}
+
+const char *
+ls_asked_account(const ContactSource *contacts)
+{
+	return contacts->account_name && ls_guc_account[0] ? ls_guc_account : NULL;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * contact_arg.h
- *	  A contact's key as an argument of any type.
+ *	  A contact's key as an argument of any type, and the account asked for.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,5 +18,8 @@
  * says to a text that is no key (22P02 and the like).
  */
 extern Datum ls_contact_arg(FunctionCallInfo fcinfo, int n, ContactSource *contacts);
+
+/* The account whose contacts a rule is asked of, or NULL: everybody's. */
+extern const char *ls_asked_account(const ContactSource *contacts);
 
 #endif							/* LS_CONTACT_ARG_H */

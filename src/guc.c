@@ -13,6 +13,7 @@
 
 #include <limits.h>
 
+#include "access/xact.h"
 #include "pgtime.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
@@ -117,6 +118,12 @@ ls_clock_is_set(TimestampTz *clock)
 		return false;
 	*clock = *clock_value;
 	return true;
+}
+
+TimestampTz
+ls_clock_of_statement(void)
+{
+	return clock_value ? *clock_value : GetCurrentStatementStartTimestamp();
 }
 
 TimestampTz

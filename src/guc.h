@@ -24,6 +24,9 @@ extern void ls_guc_define(void);
 /* The clock: the setting where there is one, else the time of the machine. */
 extern TimestampTz ls_clock_read(void);
 
+/* The clock of functions that only read: one instant for a whole statement. */
+extern TimestampTz ls_clock_of_statement(void);
+
 /* Is the clock a setting? */
 extern bool ls_clock_is_set(TimestampTz *clock);
 

@@ -27,7 +27,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -52,26 +51,10 @@ PG_FUNCTION_INFO_V1(leadstream_history_sql);
 PG_FUNCTION_INFO_V1(leadstream_is_match);
 PG_FUNCTION_INFO_V1(leadstream_make_history);
 
-/* The clock of functions that only read: one instant for a whole statement. */
-static TimestampTz
-reading_clock(void)
-{
-	TimestampTz clock;
-
-	return ls_clock_is_set(&clock) ? clock : GetCurrentStatementStartTimestamp();
-}
-
 Datum
 leadstream_clock(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TIMESTAMPTZ(reading_clock());
-}
-
-/* The account whose contacts a rule is asked of, or NULL: everybody's. */
-static const char *
-asked_account(const ContactSource *contacts)
-{
-	return contacts->account_name && ls_guc_account[0] ? ls_guc_account : NULL;
+	PG_RETURN_TIMESTAMPTZ(ls_clock_of_statement());
 }
 
 /* The account whose segments are meant, where "" is the current one. */
@@ -174,7 +157,7 @@ leadstream_rule_sql(PG_FUNCTION_ARGS)
 	BoundRule  *bound = bind_now(PG_GETARG_RULE_P(0));
 
 	ls_segments_check_rights(PG_GETARG_RULE_P(0));
-	PG_RETURN_TEXT_P(cstring_to_text(ls_rule_to_sql(bound, asked_account(bound->contacts))));
+	PG_RETURN_TEXT_P(cstring_to_text(ls_rule_to_sql(bound, ls_asked_account(bound->contacts))));
 }
 
 Datum
@@ -184,7 +167,7 @@ leadstream_history_sql(PG_FUNCTION_ARGS)
 
 	ls_segments_check_rights(PG_GETARG_RULE_P(0));
 	PG_RETURN_TEXT_P(cstring_to_text(ls_rule_to_history_sql(bound,
-															asked_account(bound->contacts))));
+															ls_asked_account(bound->contacts))));
 }
 
 /* ----------
@@ -256,12 +239,7 @@ match_cache(FunctionCallInfo fcinfo, const Rule *rule)
 	/* they are locked now, until the end of the transaction */
 	cache->relids = tables_of(cache->bound);
 	cache->shape = ls_tables_shape(cache->relids);
-	/* a contact that is hidden matches nothing, whatever the rule reads */
-	cache->has_rls = check_enable_rls(cache->bound->contacts->relid, InvalidOid,
-									  true) == RLS_ENABLED;
-	foreach(lc, cache->bound->used_columns)
-		if (check_enable_rls(((UsedColumn *) lfirst(lc))->relid, InvalidOid, true) == RLS_ENABLED)
-			cache->has_rls = true;
+	cache->has_rls = ls_rule_has_rls(cache->bound);
 	MemoryContextSwitchTo(oldcxt);
 	fcinfo->flinfo->fn_extra = cache;
 	return cache;
@@ -274,7 +252,7 @@ is_match_by_query(BoundRule *bound, Datum key, TimestampTz clock)
 	Oid			types[2] = {bound->contacts->key_base, TIMESTAMPTZOID};
 	Datum		values[2] = {key, TimestampTzGetDatum(clock)};
 	char	   *sql = psprintf("select from (%s) h where contact_id %s $1 and timeline OPERATOR(pg_catalog.@>) $2",
-							   ls_rule_to_sql(bound, asked_account(bound->contacts)),
+							   ls_rule_to_sql(bound, ls_asked_account(bound->contacts)),
 							   ls_catalog_key_operator(bound->contacts));
 	bool		result;
 
@@ -301,10 +279,10 @@ leadstream_is_match(PG_FUNCTION_ARGS)
 	cache = match_cache(fcinfo, PG_GETARG_RULE_P(0));
 	key = ls_contact_arg(fcinfo, 1, cache->bound->contacts);
 	if (cache->has_rls)
-		PG_RETURN_BOOL(is_match_by_query(cache->bound, key, reading_clock()));
-	judge = ls_judge_begin(cache->bound->contacts, GetActiveSnapshot(), reading_clock(),
+		PG_RETURN_BOOL(is_match_by_query(cache->bound, key, ls_clock_of_statement()));
+	judge = ls_judge_begin(cache->bound->contacts, GetActiveSnapshot(), ls_clock_of_statement(),
 						   InvalidCommandId, InvalidOid);
-	account = asked_account(cache->bound->contacts);
+	account = ls_asked_account(cache->bound->contacts);
 	if (ls_judge_contact(judge, key) &&
 		(account == NULL || strcmp(ls_judge_account(judge), account) == 0))
 		result = ls_judge_program(judge, cache->program, NULL);

@@ -29,6 +29,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/typcache.h"
 
 #include "bind_operand.h"
@@ -792,4 +793,20 @@ ls_rule_check_rights(const BoundRule *bound)
 					 errdetail("A rule reads with the rights of whoever writes it."),
 					 errhint("Grant SELECT on the column.")));
 	}
+}
+
+bool
+ls_rule_has_rls(const BoundRule *bound)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (check_enable_rls(bound->contacts->relid, InvalidOid, true) == RLS_ENABLED)
+		return true;
+	foreach(lc, bound->aggregates)
+		foreach(lc2, ((BoundAggregate *) lfirst(lc))->sources)
+			if (check_enable_rls(((BoundSource *) lfirst(lc2))->source->relid, InvalidOid,
+								 true) == RLS_ENABLED)
+				return true;
+	return false;
 }

@@ -116,4 +116,10 @@ extern BoundExpr *ls_rule_bind_only(const Rule *rule, ActivitySource *source,
 /* Error 42501 unless the current user may SELECT every column the rule names. */
 extern void ls_rule_check_rights(const BoundRule *bound);
 
+/*
+ * Are rows of the contacts, or of a table that the rule reads, hidden from the
+ * current user by row security?  A contact that is matches nothing.
+ */
+extern bool ls_rule_has_rls(const BoundRule *bound);
+
 #endif							/* LS_RULE_BIND_H */
