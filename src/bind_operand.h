@@ -47,6 +47,7 @@ typedef struct BindContext
 	List	   *activities;		/* of ActivitySource * */
 	ActivitySource *here;		/* the kind whose where is bound, or NULL */
 	bool		only_filter;	/* the where is an "only" filter */
+	bool		apart;			/* see ls_rule_bind_apart */
 	char	   *zone;			/* the zone as an SQL literal */
 } BindContext;
 

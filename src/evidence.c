@@ -20,6 +20,7 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
@@ -95,6 +96,24 @@ ls_witness_begin(const char *label, const char *what, Oid relid)
 	if (OidIsValid(relid))
 		open_key(witness, relid);
 	return witness;
+}
+
+bool
+ls_witness_may_tell(const Witness *witness, Oid relid)
+{
+	if (witness->nkeys == 0)
+		return false;
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	for (int i = 0; i < witness->nkeys; i++)
+	{
+		AttrNumber	attno = get_attnum(relid, witness->keys[i].name);
+
+		if (attno == InvalidAttrNumber ||
+			pg_attribute_aclcheck(relid, attno, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	}
+	return true;
 }
 
 void

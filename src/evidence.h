@@ -24,6 +24,12 @@ extern Witness *ls_witness_begin(const char *label, const char *what, Oid relid)
 /* The evidence of a row, or of none (NULL). */
 extern Jsonb *ls_witness_tell(Witness *witness, const ItemPointerData *row);
 
+/*
+ * Is there a primary key to tell, and may the current user SELECT its columns
+ * of this table, to which the rows belong?
+ */
+extern bool ls_witness_may_tell(const Witness *witness, Oid relid);
+
 extern void ls_witness_end(Witness *witness);
 
 #endif							/* LS_EVIDENCE_H */

@@ -17,6 +17,10 @@
 
 struct shared_hash;
 
+/* May this row be looked at? */
+typedef bool (*RowFilter) (void *arg, ActivitySource *source, Oid relid,
+						   const ItemPointerData *tid);
+
 struct Judge
 {
 	ContactSource *contacts;
@@ -33,6 +37,9 @@ struct Judge
 	ExprContext *econtext;
 	MemoryContext mcxt;			/* the judge's own */
 	MemoryContext contact_mcxt; /* reset with each contact */
+	RowFilter	filter;			/* asked by rule_timeline.c, before anything is
+								 * done with a row; NULL: of none */
+	void	   *filter_arg;
 };
 
 /* Get ready to run pieces of a program over the contact stepped to. */

@@ -667,7 +667,9 @@ bind_node(BindContext *cxt, const RuleNode *node, bool negated)
 	List	   *kids = NIL;
 
 	check_stack_depth();
-	if (!has_aggregate(node))
+	if (!has_aggregate(node) &&
+		!(cxt->apart && (node->kind == RULE_AND || node->kind == RULE_OR ||
+						 node->kind == RULE_NOT)))
 		return make_test(bind_condition(cxt, node), negated, NULL, node);
 
 	switch ((RuleKind) node->kind)
@@ -743,10 +745,34 @@ is_foreign(const BoundRule *bound)
 	return bound->foreign || tree_is_foreign(bound->root);
 }
 
-BoundRule *
-ls_rule_bind(const Rule *rule, ContactSource *contacts, List *activities)
+/* Bind the fields of all tests once more, each by itself. */
+static void
+bind_fields(BindContext *cxt, const RuleNode *node)
 {
-	BindContext cxt = {0};
+	check_stack_depth();
+	for (uint32 i = 0; i < node->nkids; i++)
+	{
+		const RuleNode *kid = ls_rule_kid(node, i);
+
+		if (kid->kind == RULE_FIELD)
+		{
+			BoundField *field = palloc(sizeof(BoundField));
+			Operand    *operand = ls_bind_operand(cxt, kid);
+
+			field->node = kid;
+			field->sql = operand->sql;
+			field->type = operand->type;
+			cxt->bound->fields = lappend(cxt->bound->fields, field);
+		}
+		else if (kid->kind != RULE_AGGREGATE)
+			bind_fields(cxt, kid);
+	}
+}
+
+static BoundRule *
+bind_rule(const Rule *rule, ContactSource *contacts, List *activities, bool apart)
+{
+	BindContext cxt = {.apart = apart};
 
 	ls_rule_check_version(rule);
 	if (contacts == NULL)
@@ -757,7 +783,21 @@ ls_rule_bind(const Rule *rule, ContactSource *contacts, List *activities)
 	cxt.zone = quote_literal_cstr(contacts->zone);
 	cxt.bound->root = bind_node(&cxt, ls_rule_root(rule), false);
 	cxt.bound->foreign = is_foreign(cxt.bound);
+	if (apart)
+		bind_fields(&cxt, ls_rule_root(rule));
 	return cxt.bound;
+}
+
+BoundRule *
+ls_rule_bind(const Rule *rule, ContactSource *contacts, List *activities)
+{
+	return bind_rule(rule, contacts, activities, false);
+}
+
+BoundRule *
+ls_rule_bind_apart(const Rule *rule, ContactSource *contacts, List *activities)
+{
+	return bind_rule(rule, contacts, activities, true);
 }
 
 BoundExpr *

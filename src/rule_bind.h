@@ -79,6 +79,14 @@ typedef struct BoundNode
 	const RuleNode *origin;		/* TEST: what was written */
 } BoundNode;
 
+/* A field that a test outside any aggregate reads. */
+typedef struct BoundField
+{
+	const RuleNode *node;		/* as it was written */
+	char	   *sql;
+	Oid			type;
+} BoundField;
+
 typedef struct BoundRule
 {
 	ContactSource *contacts;
@@ -89,6 +97,7 @@ typedef struct BoundRule
 	List	   *used_columns;	/* of UsedColumn *, every column named */
 	bool		uses_clock;		/* time alone can change its truth */
 	bool		foreign;		/* types outside pg_catalog are in it */
+	List	   *fields;			/* of BoundField *, if bound apart */
 } BoundRule;
 
 typedef struct UsedColumn
@@ -105,6 +114,15 @@ typedef struct UsedColumn
  */
 extern BoundRule *ls_rule_bind(const Rule *rule, ContactSource *contacts,
 							   List *activities);
+
+/*
+ * The same, but no two conditions become one test, so that each can be told
+ * apart from the others: every "and" and "or" that was written is a node with
+ * as many kids, and every other condition one test, or of an aggregate a
+ * junction of tests.  The fields are there to be shown.
+ */
+extern BoundRule *ls_rule_bind_apart(const Rule *rule, ContactSource *contacts,
+									 List *activities);
 
 /*
  * Bind an "only" filter over one kind's own columns: no contact, no clock, no

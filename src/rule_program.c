@@ -609,6 +609,7 @@ keep_rule(const BoundRule *bound)
 	kept->root = keep_node(bound->root);
 	kept->contact_attnos = bms_copy(bound->contact_attnos);
 	kept->used_columns = NIL;
+	kept->fields = NIL;
 	kept->aggregates = NIL;
 	foreach(lc, bound->aggregates)
 		kept->aggregates = lappend(kept->aggregates, keep_aggregate(lfirst(lc)));
@@ -745,6 +746,11 @@ ls_program_make(const BoundRule *bound)
 						  list_nth(program->bound->aggregates, i), lfirst(lc));
 	}
 	program->root = compile_node(&state, program->bound->root, bound->root);
+	if (bound->fields)
+		program->fields = palloc0(sizeof(Piece) * list_length(bound->fields));
+	foreach(lc, bound->fields)
+		program->fields[foreach_current_index(lc)].expr =
+			plan(&state, ((BoundField *) lfirst(lc))->sql, false, false, NULL, NULL);
 	program->params = makeParamList(1 + max_refs(bound->root));
 	program->params->params[0].ptype = TIMESTAMPTZOID;
 

@@ -88,6 +88,7 @@ typedef struct RuleProgram
 	ParamListInfo params;		/* the clock and the aggregates of a test */
 	bool		turns_by_time;	/* see ls_rule_turns_by_time */
 	bool		has_times;		/* does it read rows that have a time? */
+	Piece	   *fields;			/* as bound->fields was, if it was bound apart */
 } RuleProgram;
 
 /*

@@ -276,6 +276,9 @@ read_source(TimelineState *state, AggregateProgram *agg, SourceProgram *source,
 		TimelineRow *taken;
 
 		CHECK_FOR_INTERRUPTS();
+		if (judge->filter &&
+			!judge->filter(judge->filter_arg, activity, RelationGetRelid(leaf), &tid))
+			continue;
 		ResetExprContext(econtext);
 		if (activity->time_attno != InvalidAttrNumber &&
 			!ls_rowset_instant(activity, row, judge->contacts->tz, &at))
@@ -288,6 +291,8 @@ read_source(TimelineState *state, AggregateProgram *agg, SourceProgram *source,
 		taken = &list->rows[list->n];
 		taken->relid = leaf ? RelationGetRelid(leaf) : InvalidOid;
 		taken->tid = tid;
+		taken->source = activity;
+		taken->at = at;
 		taken->when = when;
 		taken->value = (Datum) 0;
 		taken->isnull = true;

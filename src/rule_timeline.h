@@ -24,6 +24,8 @@ typedef struct TimelineRow
 	Oid			relid;			/* where it is stored, InvalidOid: in no table
 								 * of activities, */
 	ItemPointerData tid;		/* and at which place */
+	ActivitySource *source;
+	TimestampTz at;				/* when it happened, of a kind with times */
 	SpanSet		when;			/* it counts */
 	Datum		value;			/* not of exists and count */
 	bool		isnull;
