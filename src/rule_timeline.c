@@ -276,7 +276,7 @@ read_source(TimelineState *state, AggregateProgram *agg, SourceProgram *source,
 		TimelineRow *taken;
 
 		CHECK_FOR_INTERRUPTS();
-		if (judge->filter &&
+		if (judge->filter && leaf &&
 			!judge->filter(judge->filter_arg, activity, RelationGetRelid(leaf), &tid))
 			continue;
 		ResetExprContext(econtext);

@@ -51,7 +51,7 @@ $$;
 comment on function leadstream._known(text, text[]) is
 'up to ten names that exist, those most like the wanted one first; null if there are none';
 
-create function leadstream._stream(name text, for_change boolean default true)
+create function leadstream._stream(name text, for_change boolean default true, for_owner boolean default true)
 returns leadstream.stream
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -78,7 +78,7 @@ begin
 									where s.account = own_account)) || '.',
 								  'There are no streams yet: create one with leadstream.create_stream().');
 	end if;
-	if not pg_has_role(found_stream.owner::oid, 'usage') then
+	if for_owner and not pg_has_role(found_stream.owner::oid, 'usage') then
 		raise exception 'must be owner of stream "%"', name
 			using errcode = 'insufficient_privilege',
 				  detail = format('Its owner is %s.', found_stream.owner);
@@ -86,8 +86,8 @@ begin
 	return found_stream;
 end
 $$;
-comment on function leadstream._stream(text, boolean) is
-'the stream of a name, locked where it is going to change; error unless it exists and the caller has the rights of its owner';
+comment on function leadstream._stream(text, boolean, boolean) is
+'the stream of a name, locked where it is going to change; error unless it exists and, where it takes them, the caller has the rights of its owner';
 
 create function leadstream._team_ids(teams text[]) returns integer[]
 language plpgsql volatile

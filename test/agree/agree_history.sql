@@ -5,6 +5,8 @@
 --   leadstream.preview(rule) = the naive first instants,
 --   leadstream.is_match(rule, contact) = the naive truth at the clock,
 --   leadstream.verify(rule) is empty,
+--   leadstream.explain(rule, contact) says the same, and what decides it
+--   (lib/explain.sql),
 -- and for all rules of a world at once, fetch_history(streams) makes the
 -- matches that preview promised, and none when called again.
 --
@@ -33,6 +35,7 @@ create extension if not exists leadstream;
 \ir lib/world.sql
 \ir lib/generate.sql
 \ir lib/judge.sql
+\ir lib/explain.sql
 \ir lib/report.sql
 
 create procedure nv.history_world(seed bigint, w int, first_rule int, rules int)

@@ -331,6 +331,7 @@ my %provoke = (
 	'22P02 a literal that its column cannot read' => { rule => [ q{age = 'old'}, q{contact_id in ('1', 'x')} ] },
 	'22P02 a key that does not read as the key of the contacts' => {
 		is_match => q{select leadstream.is_match('true', 'x')},
+		explain => [ q{select leadstream.explain('on', 'x')}, q{select leadstream.explain('true'::leadstream.rule, 'x')} ],
 		create_lead => q{select leadstream.create_lead('x', 'one')} },
 	'22P03 a binary form of an unknown version' => {
 		binary => qq{create temporary table r (r leadstream.rule);
@@ -367,7 +368,8 @@ my %provoke = (
 		enable => q{set role owner; select leadstream.enable('owned')},
 		create_segment => q{set role owner; select leadstream.create_segment('x', 'segment(''low'')')},
 		alter_segment => q{update leadstream.segment set owner = 'owner'; set role owner; select leadstream.alter_segment('low', 'name = ''x''')},
-		is_match => q{set role owner; select leadstream.is_match('name = ''x''', 1)} },
+		is_match => q{set role owner; select leadstream.is_match('name = ''x''', 1)},
+		explain => q{set role owner; select leadstream.explain('owned', 1)} },
 	'42601 a syntax error' => { rule => [ 'age >', '(true', '', 'count(visit)', q{name = 'x} ] },
 	'42602 a blank name' => {
 		create_team => q{select leadstream.create_team(' ')},
@@ -394,6 +396,7 @@ my %provoke = (
 		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'nam')},
 			q{select leadstream.attach_activity('other')} ] },
 	'42704 no such stream in the account' => {
+		explain => q{select leadstream.explain('none', 1)},
 		map { ($_ => "select leadstream.$_('none')") }
 		  qw(alter_stream enable disable clear fetch_history drop_stream verify) },
 	'42704 no such team in the account' => {
@@ -456,11 +459,11 @@ my %provoke = (
 	'55000 no contacts table is attached' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "$detached select leadstream.$name$arguments") } q{create_stream('x', 'true')}, q{attach_activity('spare')},
-			q{check_rule('true')}, q{preview('true')}, q{create_lead(1, 'one')} },
+			q{check_rule('true')}, q{preview('true')}, q{explain('on', 1)}, q{create_lead(1, 'one')} },
 	'55000 contacts have accounts and `leadstream.account` is empty' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "\\c accounts\nbegin; select leadstream.$name$arguments") } q{create_team('x')}, q{create_stream('x', 'true')},
-			q{enable('All forms')}, q{move(1, 'SQL')} },
+			q{enable('All forms')}, q{explain('All forms', 1)}, q{move(1, 'SQL')} },
 	'55000 the rule of a stream or segment that names it would not bind any more' => {
 		alter_segment => [ map { "$_; select leadstream.alter_segment('low', '" . 'not ' x 98 . "true')" }
 			q{select leadstream.create_stream('deep', 'not not segment(''low'')')},
@@ -483,6 +486,9 @@ my %provoke = (
 	'55000 streams deliver to the team, or it has leads' => {
 		drop_team => [ q{select leadstream.drop_team('one')},
 			q{select leadstream.create_lead(1, 'idle'); select leadstream.drop_team('idle')} ] },
+	'P0002 no such contact, or it is hidden from the caller or of another account' => {
+		explain => [ q{select leadstream.explain('on', 99)}, q{alter table visit enable row level security; alter table contact enable row level security;
+			grant all on contact, visit to owner; set role owner; select leadstream.explain('on', 1)} ] },
 	'P0002 no such lead in the account' => { move => q{select leadstream.move(99, 'SQL')} });
 
 my $before = run_psql('errors', 'select * from leadstream.streams; select * from leadstream.lead_event');

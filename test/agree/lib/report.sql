@@ -149,13 +149,15 @@ begin
 			case when naive.line is distinct from coalesce(line.line, '{}') or naive.first is distinct from preview.first
 					or now.yes is distinct from live.yes or verify.row is not null
 					or now.yes is distinct from (naive.line @> $3) or naive.line is distinct from live.one
-					or naive.line * tstzmultirange(tstzrange($3, null)) is distinct from live.ahead
-				then format(E'contact %s\nnaive    now %s, first %s, line %s\nhistory  first %s, line %s\nlive     now %s, line %s, ahead %s; verify %s%s', key,
+					or naive.line * tstzmultirange(tstzrange($3, null)) is distinct from live.ahead or why.wrong is not null
+				then format(E'contact %s\nnaive    now %s, first %s, line %s\nhistory  first %s, line %s\nlive     now %s, line %s, ahead %s; verify %s; %s%s', key,
 					now.yes, naive.first, naive.line, preview.first, line.line, live.yes, live.one, live.ahead, coalesce(verify.row, 'says nothing'),
+					coalesce(why.wrong, 'explained well'),
 					case when now.yes is distinct from (naive.line @> $3) then E'\nthe naive judge contradicts itself' end)
 			end
 		from naive full join now using (key) full join live using (key) full join line using (key) full join preview using (key)
 			full join verify using (key)
+			cross join lateral (select nv.unexplained($2, key, coalesce(now.yes, false), coalesce(naive.line, '{}'), $3) as wrong) why
 	$q$ using rule, r, nv.clock();
 end $$;
 
