@@ -262,6 +262,16 @@ select stream, rule_version, evidence from leadstream.matches
 where contact_id = :hero and team = 'Nordic Sales' order by stream;
 \set ECHO none
 
+\echo 'And why is somebody not? Every condition with what was seen, the nearest missing one numbered:'
+\echo
+select contact_id as other from contact c
+where not exists (select from leadstream.matches m where m.contact_id = c.contact_id and m.stream = 'Pricing heat')
+  and exists (select from page_visit v where v.contact_id = c.contact_id and v.url like '/pricing%')
+order by contact_id limit 1 \gset
+\set ECHO queries
+select line from leadstream.explain('Pricing heat', :other);
+\set ECHO none
+
 \echo 'A rule denotes a set of instants, its timeline. Twice or more on the pricing page within a day:'
 \echo
 \set ECHO queries
@@ -282,7 +292,33 @@ select leadstream.move(:lead, 'SQL', 'called, wants an offer');
 select what, old, new, note from leadstream.lead_event where lead_id = :lead order by event_id;
 \set ECHO none
 
-\echo '=== 12. Disable and clear =========================================================================='
+select now() + interval '30 days' as next_month \gset
+\echo '=== 12. Time makes leads too ======================================================================='
+\echo
+\echo 'Who was written to and opens nothing for 90 days. When that will be is known in advance:'
+\echo
+\set ECHO queries
+\o /dev/null
+select leadstream.create_stream('Gone quiet',
+  $$ exists(mail_sent) and not exists(mail_open within 90 days) $$, teams => '{Nordic Sales}');
+select leadstream.enable('Gone quiet');
+\o
+select leadstream.tick() as leads_now;
+
+select count(*) as waiting, min(at)::date as first, max(at)::date as last from leadstream.due;
+\set ECHO none
+\echo 'pg_cron calls tick every minute; here the clock is set to next month.'
+\echo
+\set ECHO queries
+set leadstream.clock = :'next_month';
+select leadstream.tick() as leads;
+
+select contact_id, matched_at::date as turned_true, origin
+from leadstream.matches where stream = 'Gone quiet' order by matched_at, contact_id limit 3;
+reset leadstream.clock;
+\set ECHO none
+
+\echo '=== 13. Disable and clear =========================================================================='
 \echo
 \echo 'Not while it is enabled:'
 \echo
@@ -306,7 +342,7 @@ select stream, is_enabled, lead_count from leadstream.streams order by stream_id
 \echo 'Leads that another stream holds too have stayed.'
 
 \echo
-\echo '=== 13. A broken rule says where and what to do ===================================================='
+\echo '=== 14. A broken rule says where and what to do ===================================================='
 \echo
 \set ON_ERROR_STOP off
 \set ECHO queries

@@ -128,6 +128,34 @@ from unnest(array['answers.list[0] = ''a''', 'answers.list."0" = ''a''', 'answer
 select leadstream.create_team('Sales') is not null as team;
 select count(leadstream.create_stream('stream ' || n, rule, '{Sales}')) from rules;
 select count(*) from leadstream.streams where problem is not null;
+
+-- and from end to end: enabled in the midst of it all, so that half of the rows
+-- lie in the future, they find by the clock alone whom their timelines promise
+select set_config('leadstream.clock', '2026-04-15T12:00:00Z', false) \g /dev/null
+select leadstream.enable('stream ' || n) from rules \g /dev/null
+select leadstream.tick() as leads;
+do $$
+begin
+	for i in 1 .. 30 loop
+		perform set_config('leadstream.clock', to_char(timestamp '2026-04-15 12:00' + i * interval '3 days 7 hours', 'YYYY-MM-DD HH24:MI"Z"'), false);
+		perform leadstream.tick();
+	end loop;
+end $$;
+-- of those of whom it was true already, what comes anew is a match too
+select count(*) filter (where promised is not null) as promised, count(distinct n) filter (where promised is not null) as of_rules,
+	count(*) filter (where matched_at is distinct from promised) as wrong
+from (
+	select r.n, t.contact_id, (select min(lower(p)) from unnest(t.timeline) p
+			where lower(p) > '2026-04-15 12:00Z' and lower(p) <= leadstream.clock()) as promised
+	from rules r cross join lateral leadstream.timeline(r.rule) t
+	where not t.timeline @> timestamptz '2026-04-15 12:00Z') e
+full join (
+	select substr(m.stream, 8)::int as n, m.contact_id::text, m.matched_at from leadstream.matches m join rules r on r.n = substr(m.stream, 8)::int
+	where not exists (select from leadstream.timeline(r.rule) t where t.contact_id = m.contact_id::text and t.timeline @> timestamptz '2026-04-15 12:00Z')) x
+using (n, contact_id);
+select origin, count(*) from leadstream.matches group by origin;
+select leadstream.disable('stream ' || n), leadstream.clear('stream ' || n) from rules \g /dev/null
+reset leadstream.clock;
 select leadstream.detach(t) from unnest('{form_submit,page_visit,mail,list_member,signal,sale,consent,contacts}'::regclass[]) t;
 select count(*) from leadstream.streams where problem is null;
 select count(leadstream.drop_stream(stream)) from leadstream.streams;
