@@ -51,6 +51,7 @@
 #define STREAM_RUN					13
 #define STREAM_ENABLED_AT			14
 #define STREAM_IS_SEEDED			15
+#define STREAM_REQUALIFY_AFTER		16
 
 #define SEGMENT_ACCOUNT				2
 #define SEGMENT_NAME				3

@@ -51,6 +51,8 @@ typedef struct Chunk
 	RowPlace   *places;			/* where a contact was locked; beside its first
 								 * candidate */
 	Verdict    *verdicts;
+	TimestampTz *since;			/* before this a new match adds nothing;
+								 * NULL: DT_NOBEGIN for all */
 	DueNote    *dues;			/* NULL: nothing waits, nor is going to */
 	TimestampTz clock;
 } Chunk;
@@ -86,7 +88,19 @@ extern void ls_chunk_ungroup(Chunk *chunk);
  */
 extern bool ls_chunk_drop_recorded(Chunk *chunk, bool is_found);
 
-/* settle_due.c: find out what waits of the candidates. */
+/* From when on does a new match of the i-th candidate add something? */
+static inline TimestampTz
+ls_chunk_since(const Chunk *chunk, int i)
+{
+	return chunk->since ? chunk->since[i] : DT_NOBEGIN;
+}
+
+extern void ls_chunk_set_since(Chunk *chunk, int i, TimestampTz since);
+
+/* settle_due.c: may time alone make the i-th candidate match, as things are? */
+extern bool ls_chunk_is_timed(Chunk *chunk, int i, const RuleProgram *program);
+
+/* Find out what waits of the candidates. */
 extern void ls_chunk_read_dues(Chunk *chunk, Snapshot snapshot);
 
 /*
@@ -98,7 +112,10 @@ extern bool ls_chunk_is_overdue(Chunk *chunk, int i, const RuleProgram *program,
 extern bool ls_chunk_judge_overdue(Chunk *chunk, int i, Judge *judge,
 								   RuleProgram *program, TimestampTz upto);
 
-/* When has the contact to be looked at again, which did not match? */
+/*
+ * When has the contact to be looked at again, which did not match, or may do
+ * so once more?
+ */
 extern void ls_chunk_note_next(Chunk *chunk, int i, Judge *judge, RuleProgram *program);
 
 /* Write what is due from now on. */

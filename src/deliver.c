@@ -15,6 +15,8 @@
  * clauses only meet what people insert by hand.  Leads are written in the
  * order of (contact, team), which is everybody's order.
  *
+ * Leads that are there and closed may be reopened by a new match (reopen.c).
+ *
  * The lead tables are their owner's, who may give them triggers and rules that
  * refuse what is written, change it, or write more.  So where a lead table has
  * any, or has taken fewer rows than it was given, the leads are looked up again
@@ -44,7 +46,9 @@
 #include "contact_lock.h"
 #include "deliver.h"
 #include "key_scan.h"
+#include "lead_record.h"
 #include "owner_sql.h"
+#include "reopen.h"
 
 /* Contacts, or rows, that go into one statement. */
 #define DELIVER_CHUNK	5000
@@ -52,10 +56,7 @@
 /* Fewer matches are not worth the question whether any can be there. */
 #define MIN_FIRST_MATCHES	100
 
-/* Attribute numbers of what is locked. */
-#define LEAD_ID			1
-#define LEAD_CONTACT	2
-#define LEAD_TEAM		3
+/* Attribute number of what is locked. */
 #define TEAM_ID			1
 
 /* What holds for all matches of a delivery. */
@@ -526,6 +527,38 @@ make_matches(Delivery *delivery, Pairs *pairs, uint64 nmade, TeamMatch *rows, in
 						delivery->contacts, values, NULL);
 }
 
+/*
+ * Reopen leads that were there and are closed, where the streams want that;
+ * returns how many matches were renewed.  The past reopens nothing.
+ */
+static uint64
+reopen_leads(Delivery *delivery, Pairs *pairs, TeamMatch *rows, int nrows)
+{
+	ReopenRequest *requests = NULL;
+	int			count = 0;
+
+	if (delivery->skip_deleted)
+		return 0;
+	for (int i = 0; i < nrows; i++)
+	{
+		int			pair = rows[i].pair;
+		ReopenRequest *request;
+
+		if (rows[i].match->stream->requalify_after == NULL || !pairs->has_lead[pair])
+			continue;
+		if (requests == NULL)
+			requests = palloc_extended(sizeof(ReopenRequest) * (Size) nrows, MCXT_ALLOC_HUGE);
+		request = &requests[count++];
+		request->match = rows[i].match;
+		request->lead_id = DatumGetInt64(pairs->leads[pair]);
+		request->team_id = rows[i].team_id;
+		request->stage = pairs->stages[pair];
+		request->note = pairs->notes[pair];
+	}
+	return ls_reopen(delivery->contacts, requests, count, delivery->created_at,
+					 delivery->origin, delivery->actor);
+}
+
 void
 ls_deliver(ContactSource *contacts, DeliverMatch *matches, int nmatches,
 		   TimestampTz created_at, const char *origin, bool skip_deleted,
@@ -567,6 +600,8 @@ ls_deliver(ContactSource *contacts, DeliverMatch *matches, int nmatches,
 			fold_pairs(&delivery, rows, nrows, &pairs);
 			nmade = make_leads(&delivery, &pairs);
 			counts->leads += nmade;
+			if (nmade < pairs.count)
+				counts->matches += reopen_leads(&delivery, &pairs, rows, nrows);
 			counts->matches += make_matches(&delivery, &pairs, nmade, rows, nrows);
 		}
 		ls_owner_end(&owner);

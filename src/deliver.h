@@ -31,7 +31,8 @@ typedef struct DeliverCounts
  * Make the leads of matches, for every team of their streams.  The matches
  * come in the order of the contacts' keys, each (contact, stream) once, and
  * the contacts are locked; they may be compacted in place.  What is there
- * already stays as it is.  With skip_deleted, a lead that somebody deleted by
+ * already stays as it is, but for closed leads of streams that take contacts
+ * for new again.  With skip_deleted, a lead that somebody deleted by
  * hand is not made again.  Errors are the transaction's.  Adds to *counts.
  */
 extern void ls_deliver(ContactSource *contacts, DeliverMatch *matches,

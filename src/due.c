@@ -4,9 +4,9 @@
  *	  The clock queue: when contacts have to be looked at again.
  *
  * leadstream.due holds, of each contact that does not have the match of a
- * stream which time alone may bring about, the earliest instant that is not
- * settled.  Whoever judges a contact writes its entries, having locked it, so
- * the contact's row is the mutex of its entries.
+ * stream which time alone may bring about, or may have it once more, the
+ * earliest instant that is not settled.  Whoever judges a contact writes its
+ * entries, having locked it, so the contact's row is the mutex of its entries.
  *
  * A stream that has just been enabled is seeded: tick() looks at all contacts,
  * which it does not lock, and so it must not meet the entries of those who do,

@@ -48,7 +48,10 @@ PG_FUNCTION_INFO_V1(leadstream_rule_problem);
 PG_FUNCTION_INFO_V1(leadstream_rule_kinds);
 PG_FUNCTION_INFO_V1(leadstream_rule_sql);
 PG_FUNCTION_INFO_V1(leadstream_history_sql);
+PG_FUNCTION_INFO_V1(leadstream_period_sql);
+PG_FUNCTION_INFO_V1(leadstream_instant_sql);
 PG_FUNCTION_INFO_V1(leadstream_is_match);
+PG_FUNCTION_INFO_V1(leadstream_live_matches);
 PG_FUNCTION_INFO_V1(leadstream_make_history);
 
 Datum
@@ -170,6 +173,31 @@ leadstream_history_sql(PG_FUNCTION_ARGS)
 															ls_asked_account(bound->contacts))));
 }
 
+/* _period_sql(rule, from timestamptz, to timestamptz) -> text */
+Datum
+leadstream_period_sql(PG_FUNCTION_ARGS)
+{
+	BoundRule  *bound = bind_now(PG_GETARG_RULE_P(0));
+	SqlPeriod	period = {PG_GETARG_TIMESTAMPTZ(1), PG_GETARG_TIMESTAMPTZ(2)};
+
+	ls_segments_check_rights(PG_GETARG_RULE_P(0));
+	PG_RETURN_TEXT_P(cstring_to_text(ls_rule_to_period_sql(bound,
+														   ls_asked_account(bound->contacts),
+														   &period)));
+}
+
+/* _instant_sql(rule, at timestamptz) -> text */
+Datum
+leadstream_instant_sql(PG_FUNCTION_ARGS)
+{
+	BoundRule  *bound = bind_now(PG_GETARG_RULE_P(0));
+
+	ls_segments_check_rights(PG_GETARG_RULE_P(0));
+	PG_RETURN_TEXT_P(cstring_to_text(ls_rule_to_instant_sql(bound,
+															ls_asked_account(bound->contacts),
+															PG_GETARG_TIMESTAMPTZ(1))));
+}
+
 /* ----------
  * is_match
  * ----------
@@ -288,6 +316,92 @@ leadstream_is_match(PG_FUNCTION_ARGS)
 		result = ls_judge_program(judge, cache->program, NULL);
 	ls_judge_end(judge);
 	PG_RETURN_BOOL(result);
+}
+
+/* Contacts that _live_matches() takes from its query at a time. */
+#define LIVE_BATCH	1000
+
+/*
+ * _live_matches(rule, anyelement) -> setof (contact_id anyelement): whom
+ * is_match() is true of, all judged in one reading.  The second argument says
+ * nothing but the type of the contacts' key.
+ */
+Datum
+leadstream_live_matches(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext mcxt = CurrentMemoryContext;
+	MatchCache *cache;
+	ContactSource *contacts;
+	const char *account;
+	StringInfoData sql;
+	Portal		portal;
+	Judge	   *judge;
+	uint64		n;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	cache = match_cache(fcinfo, PG_GETARG_RULE_P(0));
+	contacts = cache->bound->contacts;
+	if (getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 1)) != contacts->key_base)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the key of the contacts is of type %s",
+						format_type_be(contacts->key_type))));
+	account = ls_asked_account(contacts);
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	initStringInfo(&sql);
+	/* the executor knows the caller's row security */
+	if (cache->has_rls)
+		appendStringInfoString(&sql, ls_rule_to_instant_sql(cache->bound, account,
+															ls_clock_of_statement()));
+	else
+	{
+		appendStringInfo(&sql, "select %s from %s", quote_identifier(contacts->key_name),
+						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(contacts->relid)),
+													get_rel_name(contacts->relid)));
+		if (account)
+			appendStringInfo(&sql, " where %s::pg_catalog.text OPERATOR(pg_catalog.=) %s",
+							 quote_identifier(contacts->account_name),
+							 quote_literal_cstr(account));
+	}
+	portal = SPI_cursor_open_with_args(NULL, sql.data, 0, NULL, NULL, NULL, true, 0);
+	judge = ls_judge_begin(contacts, GetActiveSnapshot(), ls_clock_of_statement(),
+						   InvalidCommandId, InvalidOid);
+	do
+	{
+		SPITupleTable *table;
+
+		SPI_cursor_fetch(portal, true, LIVE_BATCH);
+		table = SPI_tuptable;
+		n = SPI_processed;
+		for (uint64 i = 0; i < n; i++)
+		{
+			bool		isnull;
+			Datum		key = SPI_getbinval(table->vals[i], table->tupdesc, 1, &isnull);
+
+			CHECK_FOR_INTERRUPTS();
+			if (isnull)
+				continue;
+			if (cache->has_rls ||
+				(ls_judge_contact(judge, key) &&
+				 ls_judge_program(judge, cache->program, NULL)))
+			{
+				MemoryContext oldcxt = MemoryContextSwitchTo(mcxt);
+
+				tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &key, &isnull);
+				MemoryContextSwitchTo(oldcxt);
+			}
+		}
+		SPI_freetuptable(table);
+	} while (n > 0);
+	ls_judge_end(judge);
+	SPI_cursor_close(portal);
+	SPI_finish();
+	return (Datum) 0;
 }
 
 /* ----------

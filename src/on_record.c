@@ -8,100 +8,116 @@
  * itself this may be looked at without a lock: a match is taken back by clear()
  * or by hand only, and either may as well have come before the row.
  *
+ * Where the stream has requalify_after, a new match counts again from an instant
+ * on if the lead is closed, which is as good without a lock: somebody who moves
+ * the lead just now may as well have been late.  And the clock has to go on
+ * looking after such a contact, whatever stage the lead is in.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "chunk.h"
+#include "guc.h"
+#include "lead_record.h"
 
-/* Attribute numbers of the lead tables. */
-#define LEAD_ID				1
-#define LEAD_CONTACT		2
-#define LEAD_TEAM			3
-#define LEAD_MATCH_LEAD		1
-#define LEAD_MATCH_STREAM	2
-
-/* A match on record, of one contact. */
-typedef struct KnownMatch
+void
+ls_chunk_set_since(Chunk *chunk, int i, TimestampTz since)
 {
-	int32		team_id;
-	int32		stream_id;
-} KnownMatch;
+	if (chunk->since == NULL)
+	{
+		int			room = Max(chunk->count, chunk->room);
 
-/* Does every team of the stream have the match? */
-static bool
-is_on_record(const StreamRow *stream, KnownMatch *known, int nknown)
+		chunk->since = palloc_extended(sizeof(TimestampTz) * (Size) room, MCXT_ALLOC_HUGE);
+		for (int k = 0; k < room; k++)
+			chunk->since[k] = DT_NOBEGIN;
+	}
+	chunk->since[i] = since;
+}
+
+/*
+ * From when on would a new match of the stream add something?  DT_NOBEGIN if a
+ * team has not the match at all.
+ */
+static TimestampTz
+adds_since(const StreamRow *stream, LeadRecord *records, int n, ContactSource *contacts)
 {
+	TimestampTz result = DT_NOEND;
+
 	for (int t = 0; t < stream->nteams; t++)
 	{
 		int			i;
 
-		for (i = 0; i < nknown; i++)
-			if (known[i].stream_id == stream->stream_id &&
-				known[i].team_id == stream->team_ids[t])
+		for (i = 0; i < n; i++)
+			if (records[i].stream_id == stream->stream_id &&
+				records[i].team_id == stream->team_ids[t])
 				break;
-		if (i == nknown)
-			return false;
+		if (i == n)
+			return DT_NOBEGIN;
+		if (stream->requalify_after)
+			result = Min(result, ls_record_reopens(&records[i], stream, contacts));
 	}
-	return true;
+	return result;
 }
 
-/* Leads and their matches, read under one snapshot. */
-typedef struct Records
+/* Is there nothing in judging a candidate which adds something since then? */
+static bool
+is_idle(Chunk *chunk, int i, TimestampTz since)
 {
-	Snapshot	snapshot;		/* NULL: nothing is open yet */
-	KeyScan    *leads;
-	Oid			match_relid;
-	KeyScan    *matches;		/* NULL until there is a lead */
-} Records;
+	Settlement *settlement = chunk->settlement;
+	RuleProgram *program;
+
+	if (chunk->streams[i]->row->requalify_after == NULL)
+		return true;
+	/* a row may be ahead of the clock, and a lock may have to be waited for */
+	if (!TIMESTAMP_IS_NOEND(since) &&
+		since <= Max(ls_clock_read(), settlement->newest) + CLOCK_SKEW)
+		return false;
+	program = ls_streams_program(settlement->set, chunk->streams[i]);
+	return program && !ls_chunk_is_timed(chunk, i, program);
+}
 
 /*
  * Drop those of a contact's candidates, from start to end, whose streams it
  * has the matches of.
  */
 static void
-drop_recorded_of_contact(Chunk *chunk, Records *records, int start, int end)
+drop_recorded_of_contact(Chunk *chunk, RecordReader *reader, int start, int end)
 {
-	TupleTableSlot *slot;
-	KnownMatch *known = NULL;
-	int			nknown = 0;
-	int			room = 0;
+	LeadRecord *records;
+	int			n = ls_records_read(reader, chunk->candidates[start].key, &records);
 
-	ls_keyscan_start(records->leads, chunk->candidates[start].key, NULL);
-	while ((slot = ls_keyscan_next(records->leads, NULL, NULL)) != NULL)
+	for (int i = start; i < end && n > 0; i++)
 	{
-		bool		isnull;
-		Datum		lead_id = slot_getattr(slot, LEAD_ID, &isnull);
-		int32		team_id = DatumGetInt32(slot_getattr(slot, LEAD_TEAM, &isnull));
+		TimestampTz since;
 
-		if (records->matches == NULL)
-			records->matches = ls_keyscan_open(records->match_relid, LEAD_MATCH_LEAD,
-											   INT8OID, InvalidAttrNumber,
-											   records->snapshot);
-		ls_keyscan_start(records->matches, lead_id, NULL);
-		while ((slot = ls_keyscan_next(records->matches, NULL, NULL)) != NULL)
+		if (chunk->streams[i] == NULL || chunk->verdicts[i] != VERDICT_OPEN)
+			continue;
+		since = adds_since(chunk->streams[i]->row, records, n,
+						   chunk->settlement->set->contacts);
+		if (TIMESTAMP_IS_NOBEGIN(since))
+			continue;
+		if (is_idle(chunk, i, since))
 		{
-			if (nknown == room)
-			{
-				room = Max(16, room * 2);
-				known = known == NULL ? palloc(room * sizeof(KnownMatch)) :
-					repalloc(known, room * sizeof(KnownMatch));
-			}
-			known[nknown].team_id = team_id;
-			known[nknown++].stream_id =
-				DatumGetInt32(slot_getattr(slot, LEAD_MATCH_STREAM, &isnull));
-		}
-	}
-	for (int i = start; i < end && nknown > 0; i++)
-		if (chunk->streams[i] && chunk->verdicts[i] == VERDICT_OPEN &&
-			is_on_record(chunk->streams[i]->row, known, nknown))
 			chunk->verdicts[i] = VERDICT_NO;
-	if (known)
-		pfree(known);
+			continue;
+		}
+		ls_chunk_set_since(chunk, i, since);
+	}
+}
+
+/* Is there a candidate whose stream may match again? */
+static bool
+has_requalifying(Chunk *chunk)
+{
+	for (int i = 0; i < chunk->count; i++)
+		if (chunk->streams[i] && chunk->streams[i]->row->requalify_after)
+			return true;
+	return false;
 }
 
 /*
@@ -113,11 +129,11 @@ bool
 ls_chunk_drop_recorded(Chunk *chunk, bool is_found)
 {
 	ContactSource *contacts = chunk->settlement->set->contacts;
-	Oid			lead_relid = ls_catalog_relid("lead");
-	Records		records = {.match_relid = ls_catalog_relid("lead_match")};
+	Snapshot	snapshot = NULL;
+	RecordReader *reader = NULL;
 	int			end;
 
-	if (!OidIsValid(lead_relid) || !OidIsValid(records.match_relid))
+	if (!OidIsValid(ls_catalog_relid("lead")) || !OidIsValid(ls_catalog_relid("lead_match")))
 		return false;
 
 	for (int start = 0; start < chunk->count; start = end)
@@ -130,21 +146,18 @@ ls_chunk_drop_recorded(Chunk *chunk, bool is_found)
 				chunk->verdicts[i] == VERDICT_OPEN;
 		if (!any)
 			continue;
-		if (records.snapshot == NULL)
+		if (reader == NULL)
 		{
 			CommandCounterIncrement();
-			records.snapshot = RegisterSnapshot(GetLatestSnapshot());
-			records.leads = ls_keyscan_open(lead_relid, LEAD_CONTACT, contacts->key_base,
-											InvalidAttrNumber, records.snapshot);
+			snapshot = RegisterSnapshot(GetLatestSnapshot());
+			reader = ls_records_open(contacts, snapshot, has_requalifying(chunk));
 		}
-		drop_recorded_of_contact(chunk, &records, start, end);
+		drop_recorded_of_contact(chunk, reader, start, end);
 	}
-	if (records.snapshot)
+	if (reader)
 	{
-		if (records.matches)
-			ls_keyscan_close(records.matches);
-		ls_keyscan_close(records.leads);
-		UnregisterSnapshot(records.snapshot);
+		ls_records_close(reader);
+		UnregisterSnapshot(snapshot);
 	}
 	return true;
 }

@@ -132,6 +132,33 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"select 1 from leadstream.lead_match m where m.lead_id between $1 and $2 limit 1"
 	},
 
+	/* The same in place of those that are there. */
+	[OWNER_RENEW_MATCHES] = {
+		MAKE_MATCHES_ARGS, MAKE_MATCHES_TEXT " on conflict (lead_id, stream_id) do update "
+		"set rule_version = excluded.rule_version, matched_at = excluded.matched_at,"
+		" created_at = excluded.created_at, origin = excluded.origin, evidence = excluded.evidence"
+	},
+
+	/* Put leads into a stage: leads, stage, at. */
+	[OWNER_REOPEN_LEADS] = {
+		{INT8ARRAYOID, TEXTOID, TIMESTAMPTZOID},
+		"update leadstream.lead set stage = $2, stage_changed_at = $3 where lead_id = any ($1)"
+	},
+
+	/*
+	 * The events of that: leads, contacts, teams, old stages, stages, notes,
+	 * at, actor.
+	 */
+	[OWNER_NOTE_REOPENED] = {
+		{INT8ARRAYOID, ANYARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+		TIMESTAMPTZOID, TEXTOID},
+		"insert into leadstream.lead_event "
+		" (lead_id, contact_id, team_id, at, actor, what, old, new, note) "
+		"select p.lead_id, p.contact_id, p.team_id, $7, $8, 'reopened', p.old, p.new, p.note "
+		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6))"
+		" as p (lead_id, contact_id, team_id, old, new, note)"
+	},
+
 	/* The lead of a contact and a team: lead_id, is_manual. */
 	[OWNER_FIND_LEAD] = {
 		{ANYELEMENTOID, INT4OID},

@@ -27,6 +27,18 @@
  *	  select a.contact_id as contact, leadstream.first_count(array_agg(a.at), ...)
  *	  from page_visit a where ... and a.at <= $1 group by 1
  *
+ * A simulation asks what is new in a period, as DESIGN says what a new match
+ * is: a beginning of the timeline, or of a row that counts in a condition in
+ * force.  Only rows that can count in the period are read, and when they count
+ * is cut to it, so that there are few pieces; what the query's timelines say
+ * outside of the period is void.  Of the rows of an aggregate their beginnings
+ * are gathered too:
+ *
+ *	  range_agg(leadstream.beginnings(span)) filter (where a.at > ...) as begins
+ *
+ * They are sets of instants, as timelines are, so and, or and the rest of the
+ * algebra are the same operators.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -45,7 +57,9 @@
 #include "utils/typcache.h"
 
 #include "bind_operand.h"
+#include "instant.h"
 #include "own_rows.h"
+#include "row_set.h"
 #include "rule_sql.h"
 
 #define NOTHING		"'{}'::pg_catalog.tstzmultirange"
@@ -57,6 +71,9 @@ typedef struct SqlContext
 	char	   *zone;
 	Bitmapset  *inner;			/* aggregates whose rows the rule cannot do
 								 * without */
+	const SqlPeriod *period;	/* NULL: all time */
+	Bitmapset  *arriving;		/* aggregates of which it has to be known when
+								 * a row begins to count */
 } SqlContext;
 
 static char *
@@ -135,9 +152,50 @@ row_order(SqlContext *cxt, const ActivitySource *source)
 	return buf.data;
 }
 
-/* The instants at which one row of the source counts. */
 static char *
-row_span(SqlContext *cxt, const BoundAggregate *agg, const BoundSource *s)
+instant_constant(TimestampTz t)
+{
+	return psprintf("'%s'::pg_catalog.timestamptz", ls_instant_to_text(t));
+}
+
+/* The instant before a period: nothing is new in it that was true there. */
+static TimestampTz
+before_period(const SqlPeriod *period)
+{
+	return TIMESTAMP_NOT_FINITE(period->from) || period->from <= MIN_TIMESTAMP ?
+		DT_NOBEGIN : period->from - 1;
+}
+
+/* A span of time as a timeline. */
+static char *
+span_constant(TimestampTz from, TimestampTz upto)
+{
+	if (from >= upto)
+		return NOTHING;
+	return psprintf("'{[%s,%s)}'::pg_catalog.tstzmultirange",
+					TIMESTAMP_IS_NOBEGIN(from) ? "" : psprintf("\"%s\"", ls_instant_to_text(from)),
+					TIMESTAMP_IS_NOEND(upto) ? "" : psprintf("\"%s\"", ls_instant_to_text(upto)));
+}
+
+/*
+ * A condition on the rows of a source: that their time and an interval (NULL:
+ * none) is not before an instant, or a superset of it.  "" where it is no use.
+ */
+static char *
+rows_since(SqlContext *cxt, const BoundSource *s, TimestampTz t, const Interval *by)
+{
+	TimestampTz oldest = t - 1;
+
+	if (s->source->time_name == NULL || TIMESTAMP_NOT_FINITE(t) || t <= MIN_TIMESTAMP ||
+		(by && !ls_rowset_oldest(t, by, &oldest)))
+		return "";
+	return psprintf("%s OPERATOR(pg_catalog.>) %s", row_instant(cxt, s->source),
+					instant_constant(oldest));
+}
+
+/* The instants at which one row of the source counts; at: its own, SQL. */
+static char *
+row_span(SqlContext *cxt, const BoundAggregate *agg, const BoundSource *s, const char *at)
 {
 	char	   *span;
 
@@ -145,12 +203,40 @@ row_span(SqlContext *cxt, const BoundAggregate *agg, const BoundSource *s)
 		span = ALWAYS;
 	else
 		span = psprintf("leadstream.row_span(%s, %s, %s, %s)",
-						row_instant(cxt, s->source),
-						interval_constant(agg->older), interval_constant(agg->within),
+						at, interval_constant(agg->older), interval_constant(agg->within),
 						cxt->zone);
 	if (s->where && s->where->is_timeline)
 		span = psprintf("(%s OPERATOR(pg_catalog.*) %s)", span, s->where->sql);
+	if (cxt->period)
+		span = psprintf("(%s OPERATOR(pg_catalog.*) %s)", span,
+						span_constant(before_period(cxt->period), cxt->period->upto));
 	return span;
+}
+
+/* The instants at which any row of a source counts, of a group. */
+static char *
+any_span(SqlContext *cxt, const BoundAggregate *agg, const BoundSource *s, const char *span)
+{
+	/* of rows that count for good, the first says all */
+	if (s->source->time_name && agg->within == NULL && !(s->where && s->where->is_timeline))
+		return row_span(cxt, agg, s, psprintf("pg_catalog.min(%s)", row_instant(cxt, s->source)));
+	return psprintf("pg_catalog.range_agg(%s)", span);
+}
+
+/*
+ * The instants at which rows of a source begin to count, of a group: those in
+ * the period, at least.
+ */
+static char *
+row_beginnings(SqlContext *cxt, const BoundAggregate *agg, const BoundSource *s,
+			   const char *span)
+{
+	/* with the clock in it, the where says when */
+	const char *since = s->where && s->where->is_timeline ? "" :
+		rows_since(cxt, s, cxt->period->from, agg->older);
+
+	return psprintf("pg_catalog.range_agg(leadstream.beginnings(%s))%s%s%s", span,
+					since[0] ? " filter (where " : "", since, since[0] ? ")" : "");
 }
 
 /*
@@ -174,7 +260,8 @@ append_own_rows(SqlContext *cxt, StringInfo from, int index, const BoundAggregat
 		appendStringInfo(from, "pg_catalog.array_agg(a.ls_span%s) as spans", order);
 	if (s->value)
 		appendStringInfo(from, ", pg_catalog.array_agg(a.ls_value%s) as vals", order);
-	appendStringInfo(from, "\n\tfrom (select a.*, %s as ls_span", row_span(cxt, agg, s));
+	appendStringInfo(from, "\n\tfrom (select a.*, %s as ls_span", row_span(cxt, agg, s,
+					 s->source->time_name ? row_instant(cxt, s->source) : NULL));
 	if (s->value)
 		appendStringInfo(from, ", %s as ls_value", s->value);
 	appendStringInfo(from, "\n\t\tfrom %s", 
@@ -193,14 +280,15 @@ append_source(SqlContext *cxt, StringInfo from, int index, const BoundAggregate 
 {
 	ContactSource *contacts = cxt->bound->contacts;
 	char	   *alias = source_alias(index, n);
-	char	   *span = row_span(cxt, agg, s);
+	char	   *span = row_span(cxt, agg, s,
+								s->source->time_name ? row_instant(cxt, s->source) : NULL);
 	char	   *contact = psprintf("a.%s", quote_identifier(s->source->contact_name));
 	char	   *key = psprintf("c.%s", quote_identifier(contacts->key_name));
 
 	appendStringInfo(from, "\n%s join (select %s as contact, ",
 					 bms_is_member(index, cxt->inner) ? "inner" : "left", contact);
 	if (agg->func == RULE_AGG_EXISTS)
-		appendStringInfo(from, "pg_catalog.range_agg(%s) as timeline", span);
+		appendStringInfo(from, "%s as timeline", any_span(cxt, agg, s, span));
 	else
 	{
 		const char *order = agg->func == RULE_AGG_FIRST || agg->func == RULE_AGG_LAST ?
@@ -210,6 +298,8 @@ append_source(SqlContext *cxt, StringInfo from, int index, const BoundAggregate 
 		if (s->value)
 			appendStringInfo(from, ", pg_catalog.array_agg(%s%s) as vals", s->value, order);
 	}
+	if (bms_is_member(index, cxt->arriving))
+		appendStringInfo(from, ",\n\t\t%s as begins", row_beginnings(cxt, agg, s, span));
 	appendStringInfo(from, "\n\tfrom %s a", table_name(s->source->relid));
 	if (s->where && s->where->uses_contact)
 		appendStringInfo(from, " inner join %s c on %s %s %s",
@@ -217,6 +307,17 @@ append_source(SqlContext *cxt, StringInfo from, int index, const BoundAggregate 
 	appendStringInfo(from, "\n\twhere %s is not null", contact);
 	if (s->where && !s->where->is_timeline)
 		appendStringInfo(from, " and %s", s->where->sql);
+	if (cxt->period)
+	{
+		const char *since = agg->within == NULL ? "" :
+			rows_since(cxt, s, before_period(cxt->period), agg->within);
+
+		if (since[0])
+			appendStringInfo(from, " and %s", since);
+		if (s->source->time_name && !TIMESTAMP_NOT_FINITE(cxt->period->upto))
+			appendStringInfo(from, " and %s OPERATOR(pg_catalog.<) %s",
+							 row_instant(cxt, s->source), instant_constant(cxt->period->upto));
+	}
 	appendStringInfo(from, "\n\tgroup by 1) %s on %s.contact %s %s",
 					 alias, alias, key_equals(cxt->bound), key);
 }
@@ -393,21 +494,76 @@ node_timeline(SqlContext *cxt, const BoundNode *node)
 	return buf.data;
 }
 
-char *
-ls_rule_to_sql(const BoundRule *bound, const char *account)
+/*
+ * The instants at which a row begins to count in a condition in force, where
+ * the node is true; NULL if there are none.  To be cut to where it is.
+ */
+static char *
+node_arrivals(SqlContext *cxt, const BoundNode *node)
 {
-	SqlContext	cxt = {.bound = bound};
-	ContactSource *contacts = bound->contacts;
-	StringInfoData from;
-	StringInfoData where;
-	StringInfoData timeline;
-	StringInfoData sql;
+	StringInfoData buf;
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	cxt.zone = quote_literal_cstr(contacts->zone);
-	initStringInfo(&from);
-	initStringInfo(&where);
+	check_stack_depth();
+	initStringInfo(&buf);
+	if (node->kind == BOUND_TEST)
+	{
+		forboth(lc, node->refs, lc2, node->truer)
+		{
+			BoundAggregate *agg = list_nth(cxt->bound->aggregates, lfirst_int(lc));
+
+			if (!lfirst_int(lc2))
+				continue;
+			cxt->arriving = bms_add_member(cxt->arriving, lfirst_int(lc));
+			for (int n = 0; n < list_length(agg->sources); n++)
+			{
+				BoundSource *s = list_nth(agg->sources, n);
+
+				/* elements have no time, and leads that are made are no news */
+				if (!ls_source_is_own(s->source))
+					appendStringInfo(&buf, "%scoalesce(%s.begins, " NOTHING ")",
+									 buf.len ? " OPERATOR(pg_catalog.+) " : "",
+									 source_alias(lfirst_int(lc), n));
+			}
+		}
+	}
+	else
+		foreach(lc, node->kids)
+		{
+			const BoundNode *kid = lfirst(lc);
+			char	   *arrivals = node_arrivals(cxt, kid);
+
+			if (arrivals == NULL)
+				continue;
+			if (node->kind == BOUND_OR)
+				arrivals = psprintf("(%s OPERATOR(pg_catalog.*) %s)", arrivals,
+									node_timeline(cxt, kid));
+			appendStringInfo(&buf, "%s%s", buf.len ? " OPERATOR(pg_catalog.+) " : "", arrivals);
+		}
+	return buf.len == 0 ? NULL : psprintf("(%s)", buf.data);
+}
+
+/* The parts of the query of all timelines. */
+typedef struct TimelineSql
+{
+	char	   *key;			/* the contact's */
+	char	   *timeline;		/* an expression; NULL: always */
+	StringInfoData from;		/* contacts, as c, and rows */
+	StringInfoData where;		/* or empty */
+} TimelineSql;
+
+static void
+timeline_parts(SqlContext *cxt, const char *account, TimelineSql *parts)
+{
+	const BoundRule *bound = cxt->bound;
+	ContactSource *contacts = bound->contacts;
+	StringInfoData timeline;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	initStringInfo(&parts->from);
+	initStringInfo(&parts->where);
 	initStringInfo(&timeline);
 
 	/* what the root needs: filters, rows, timelines */
@@ -416,22 +572,21 @@ ls_rule_to_sql(const BoundRule *bound, const char *account)
 		const BoundNode *node = lfirst(lc);
 
 		if (is_filter(node))
-			append_filter(&where, node);
+			append_filter(&parts->where, node);
 		else
 		{
-			if (is_exists(&cxt, node) && !node->negated &&
+			if (is_exists(cxt, node) && !node->negated &&
 				list_length(((BoundAggregate *) list_nth(bound->aggregates,
 														 linitial_int(node->refs)))->sources) == 1)
-				cxt.inner = bms_add_member(cxt.inner, linitial_int(node->refs));
+				cxt->inner = bms_add_member(cxt->inner, linitial_int(node->refs));
 			appendStringInfo(&timeline, "%s%s",
 							 timeline.len ? " OPERATOR(pg_catalog.*) " : "",
-							 node_timeline(&cxt, node));
+							 node_timeline(cxt, node));
 		}
 	}
-	if (timeline.len == 0)
-		appendStringInfoString(&timeline, ALWAYS);
-	append_account(&where, contacts, account);
+	append_account(&parts->where, contacts, account);
 
+	appendStringInfo(&parts->from, "%s c", table_name(contacts->relid));
 	foreach(lc, bound->aggregates)
 	{
 		BoundAggregate *agg = lfirst(lc);
@@ -441,24 +596,95 @@ ls_rule_to_sql(const BoundRule *bound, const char *account)
 			BoundSource *s = lfirst(lc2);
 
 			if (ls_source_is_own(s->source))
-				append_own_rows(&cxt, &from, foreach_current_index(lc), agg,
+				append_own_rows(cxt, &parts->from, foreach_current_index(lc), agg,
 								foreach_current_index(lc2), s);
 			else
-				append_source(&cxt, &from, foreach_current_index(lc), agg,
+				append_source(cxt, &parts->from, foreach_current_index(lc), agg,
 							  foreach_current_index(lc2), s);
 		}
 	}
+	parts->key = psprintf("c.%s", quote_identifier(contacts->key_name));
+	parts->timeline = timeline.len ? timeline.data : NULL;
+}
 
-	initStringInfo(&sql);
-	appendStringInfo(&sql,
-					 "select contact_id, timeline\n"
-					 "from (select c.%s as contact_id,\n\t%s as timeline\n"
-					 "from %s c%s%s%s) t\n"
-					 "where not pg_catalog.isempty(timeline)",
-					 quote_identifier(contacts->key_name), timeline.data,
-					 table_name(contacts->relid), from.data,
-					 where.len ? "\nwhere " : "", where.data);
-	return sql.data;
+/* Put the timeline where it is found out once, however often it is asked for. */
+static void
+append_timeline(TimelineSql *parts)
+{
+	appendStringInfo(&parts->from, "\ncross join lateral (select %s as timeline offset 0) t",
+					 parts->timeline);
+	appendStringInfo(&parts->where, "%snot pg_catalog.isempty(t.timeline)",
+					 parts->where.len ? "\n\tand " : "");
+}
+
+char *
+ls_rule_to_sql(const BoundRule *bound, const char *account)
+{
+	SqlContext	cxt = {.bound = bound};
+	TimelineSql parts;
+
+	cxt.zone = quote_literal_cstr(bound->contacts->zone);
+	timeline_parts(&cxt, account, &parts);
+	if (parts.timeline)
+		append_timeline(&parts);
+	return psprintf("select %s as contact_id, %s as timeline\nfrom %s%s%s",
+					parts.key, parts.timeline ? "t.timeline" : ALWAYS, parts.from.data,
+					parts.where.len ? "\nwhere " : "", parts.where.data);
+}
+
+/* ----------
+ * A period.
+ * ----------
+ */
+char *
+ls_rule_to_period_sql(const BoundRule *bound, const char *account,
+					  const SqlPeriod *period)
+{
+	SqlContext	cxt = {.bound = bound, .period = period};
+	TimelineSql parts;
+	char	   *arrivals;
+
+	cxt.zone = quote_literal_cstr(bound->contacts->zone);
+	arrivals = node_arrivals(&cxt, bound->root);
+	timeline_parts(&cxt, account, &parts);
+	/* one that is true at all instants never turns true */
+	if (parts.timeline == NULL)
+		parts.timeline = NOTHING;
+	append_timeline(&parts);
+	return psprintf("select contact_id, pg_catalog.lower(news) as matched_at\n"
+					"from (select %s as contact_id,\n"
+					"\t(leadstream.beginnings(t.timeline)%s%s%s%s%s) OPERATOR(pg_catalog.*) %s as news\n"
+					"from %s\nwhere %s offset 0) n\n"
+					"where not pg_catalog.isempty(news)",
+					parts.key,
+					arrivals ? psprintf(" OPERATOR(pg_catalog.+)\n\tcase when t.timeline OPERATOR(pg_catalog.@>) %s then ",
+										instant_constant(before_period(period))) : "",
+					arrivals ? "t.timeline OPERATOR(pg_catalog.*) " : "",
+					arrivals ? arrivals : "",
+					arrivals ? " else " NOTHING : "",
+					arrivals ? " end" : "",
+					span_constant(period->from, period->upto),
+					parts.from.data, parts.where.data);
+}
+
+char *
+ls_rule_to_instant_sql(const BoundRule *bound, const char *account, TimestampTz at)
+{
+	SqlPeriod	period = {at, at + 1};
+	SqlContext	cxt = {.bound = bound, .period = &period};
+	TimelineSql parts;
+
+	cxt.zone = quote_literal_cstr(bound->contacts->zone);
+	timeline_parts(&cxt, account, &parts);
+	if (parts.timeline)
+	{
+		append_timeline(&parts);
+		appendStringInfo(&parts.where, " and t.timeline OPERATOR(pg_catalog.@>) %s",
+						 instant_constant(at));
+	}
+	return psprintf("select %s as contact_id\nfrom %s%s%s",
+					parts.key, parts.from.data,
+					parts.where.len ? "\nwhere " : "", parts.where.data);
 }
 
 /* ----------

@@ -25,8 +25,29 @@ extern char *ls_rule_to_sql(const BoundRule *bound, const char *account);
  */
 extern char *ls_rule_to_history_sql(const BoundRule *bound, const char *account);
 
+/* The instants from "from" until before "upto"; either may be infinite. */
+typedef struct SqlPeriod
+{
+	TimestampTz from;
+	TimestampTz upto;
+} SqlPeriod;
+
 /*
- * The parts of that query where the rule comes down to one threshold of rows:
+ * The query that yields (contact_id, matched_at) for every contact of whom a
+ * stream with the rule, enabled at the beginning of a period, would make a
+ * match in it, if all happened as the rows say that there are now: the first
+ * instant at which the rule turns true or, if it was true before, at which a
+ * row begins to count in a condition in force.
+ */
+extern char *ls_rule_to_period_sql(const BoundRule *bound, const char *account,
+								   const SqlPeriod *period);
+
+/* The query that yields the contact_id of whom the rule is true at an instant. */
+extern char *ls_rule_to_instant_sql(const BoundRule *bound, const char *account,
+									TimestampTz at);
+
+/*
+ * The parts of the query of history where the rule comes down to one threshold of rows:
  * SQL over the aliases c (contacts) and a (activities), of which $1 is the
  * only parameter.  False where it does not.
  */

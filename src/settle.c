@@ -157,7 +157,7 @@ read_row(Chunk *chunk, RowReader *reader, Candidate *candidate)
 /* Add a candidate to a chunk that is being made of another; place: its contact's. */
 static void
 append(Chunk *chunk, const Candidate *candidate, CachedStream *stream,
-	   const RowPlace *place)
+	   const RowPlace *place, TimestampTz since)
 {
 	if (chunk->count == chunk->room)
 	{
@@ -183,12 +183,17 @@ append(Chunk *chunk, const Candidate *candidate, CachedStream *stream,
 										  sizeof(RowPlace) * (Size) chunk->room);
 			chunk->verdicts = repalloc_huge(chunk->verdicts,
 											sizeof(Verdict) * (Size) chunk->room);
+			if (chunk->since)
+				chunk->since = repalloc_huge(chunk->since,
+											 sizeof(TimestampTz) * (Size) chunk->room);
 		}
 	}
 	chunk->candidates[chunk->count] = *candidate;
 	chunk->streams[chunk->count] = stream;
 	chunk->places[chunk->count] = *place;
 	chunk->verdicts[chunk->count++] = VERDICT_OPEN;
+	if (chunk->since || since > DT_NOBEGIN)
+		ls_chunk_set_since(chunk, chunk->count - 1, since);
 }
 
 /*
@@ -219,7 +224,7 @@ append_found(Chunk *result, uint64 serial, const Candidate *candidate,
 			continue;
 		stream->found_for = serial;
 		added.stream_id = stream->stream_id;
-		append(result, &added, stream, place);
+		append(result, &added, stream, place, DT_NOBEGIN);
 	}
 }
 
@@ -281,6 +286,7 @@ expand(Chunk *chunk, Snapshot snapshot)
 		return;
 	}
 	result.candidates = NULL;
+	result.since = NULL;
 	result.count = result.room = 0;
 	for (int start = 0; start < chunk->count; start = end)
 	{
@@ -297,7 +303,8 @@ expand(Chunk *chunk, Snapshot snapshot)
 			if (chunk->candidates[i].stream_id != 0)
 			{
 				chunk->streams[i]->found_for = serial;
-				append(&result, &chunk->candidates[i], chunk->streams[i], &chunk->places[start]);
+				append(&result, &chunk->candidates[i], chunk->streams[i], &chunk->places[start],
+					   ls_chunk_since(chunk, i));
 			}
 			else
 				is_sought = true;
@@ -554,16 +561,13 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 				continue;
 			}
 			if (chunk->dues)
-			{
 				chunk->dues[i].is_judged = false;
-				if (settlement->is_tick ? ls_chunk_judge_overdue(chunk, i, judge, program, chunk->clock) :
-					judge_past(chunk, i, &past, snapshot, start, program, chunk->clock - 1))
-				{
-					chunk->verdicts[i] = VERDICT_CLOCK;
-					continue;
-				}
-			}
-			if (settlement->is_tick || !ls_judge_program(judge, program, &fresh))
+			if (chunk->dues &&
+				(settlement->is_tick ? ls_chunk_judge_overdue(chunk, i, judge, program, chunk->clock) :
+				 judge_past(chunk, i, &past, snapshot, start, program, chunk->clock - 1)))
+				chunk->verdicts[i] = VERDICT_CLOCK;
+			else if (settlement->is_tick || ls_chunk_since(chunk, i) > chunk->clock ||
+					 !ls_judge_program(judge, program, &fresh))
 				chunk->verdicts[i] = VERDICT_NO;
 			else if (fresh || !was_true(chunk, i, &past, snapshot, start, program))
 				chunk->verdicts[i] = VERDICT_MATCH;
@@ -572,7 +576,8 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 				chunk->verdicts[i] = chunk->dues &&
 					judge_past(chunk, i, &past, snapshot, start, program, chunk->clock) ?
 					VERDICT_CLOCK : VERDICT_NO;
-			if (chunk->dues && chunk->verdicts[i] == VERDICT_NO)
+			if (chunk->dues &&
+				(chunk->verdicts[i] == VERDICT_NO || stream->row->requalify_after))
 				ls_chunk_note_next(chunk, i, judge, program);
 		}
 	}

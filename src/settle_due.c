@@ -18,13 +18,15 @@
 #include "chunk.h"
 #include "rule_timeline.h"
 
-/* Is it of interest when time alone may make the stream match? */
-static bool
-is_timed(Settlement *settlement, const Candidate *candidate, const RuleProgram *program)
+bool
+ls_chunk_is_timed(Chunk *chunk, int i, const RuleProgram *program)
 {
+	Settlement *settlement = chunk->settlement;
+
 	return settlement->is_tick || program->turns_by_time ||
 		(program->has_times &&
-		 (settlement->has_future || settlement->origins[candidate->origin].kind == NULL));
+		 (settlement->has_future ||
+		  settlement->origins[chunk->candidates[i].origin].kind == NULL));
 }
 
 void
@@ -42,7 +44,7 @@ ls_chunk_read_dues(Chunk *chunk, Snapshot snapshot)
 		if (chunk->verdicts[i] != VERDICT_OPEN)
 			continue;
 		program = ls_streams_program(settlement->set, chunk->streams[i]);
-		is_wanted = program && is_timed(settlement, &chunk->candidates[i], program);
+		is_wanted = program && ls_chunk_is_timed(chunk, i, program);
 	}
 	if (!is_wanted)
 		return;
@@ -107,9 +109,10 @@ ls_chunk_read_dues(Chunk *chunk, Snapshot snapshot)
 }
 
 /*
- * Is there time that nobody has settled?  Then from when on, and was the rule
- * true before?  Of a stream that is not seeded all since it was enabled is, of
- * contacts without an entry.
+ * Is there time that nobody has settled, and in which a match would add
+ * something?  Then from when on, and may the rule have been true before?  Of a
+ * stream that is not seeded all since it was enabled is, of contacts without an
+ * entry.
  */
 static bool
 is_overdue(Chunk *chunk, int i, const RuleProgram *program, TimestampTz *from,
@@ -122,12 +125,19 @@ is_overdue(Chunk *chunk, int i, const RuleProgram *program, TimestampTz *from,
 	{
 		*from = note->entry.at;
 		*was_true = note->entry.arrival;
-		return note->entry.at <= chunk->clock;
 	}
-	if (row->is_seeded || !program->turns_by_time || TIMESTAMP_NOT_FINITE(row->enabled_at))
-		return false;
-	*from = row->enabled_at + 1;
-	*was_true = true;
+	else
+	{
+		if (row->is_seeded || !program->turns_by_time || TIMESTAMP_NOT_FINITE(row->enabled_at))
+			return false;
+		*from = row->enabled_at + 1;
+		*was_true = true;
+	}
+	if (*from < ls_chunk_since(chunk, i))
+	{
+		*from = ls_chunk_since(chunk, i);
+		*was_true = true;
+	}
 	return *from <= chunk->clock;
 }
 
@@ -157,7 +167,7 @@ ls_chunk_note_next(Chunk *chunk, int i, Judge *judge, RuleProgram *program)
 {
 	DueNote    *note = &chunk->dues[i];
 
-	if (!is_timed(chunk->settlement, &chunk->candidates[i], program) &&
+	if (!ls_chunk_is_timed(chunk, i, program) &&
 		!(note->has_entry && note->entry.at <= chunk->clock))
 		return;
 	note->has_next = ls_timeline_next(ls_judge_timeline(judge, program, chunk->clock, false),
@@ -190,7 +200,7 @@ ls_chunk_write_dues(Chunk *chunk)
 		change->key = chunk->candidates[i].key;
 		change->stream_id = chunk->candidates[i].stream_id;
 		change->run = note->entry.run;
-		if (!is_match && note->is_judged)
+		if (note->is_judged)
 		{
 			RuleProgram *program = ls_streams_program(settlement->set, chunk->streams[i]);
 

@@ -113,6 +113,7 @@ void
 ls_stream_row(StreamRow *row, HeapTuple tuple, TupleDesc desc)
 {
 	bool		isnull;
+	Datum		value;
 
 	memset(row, 0, sizeof(StreamRow));
 	row->stream_id = DatumGetInt32(heap_getattr(tuple, STREAM_ID, desc, &isnull));
@@ -127,6 +128,12 @@ ls_stream_row(StreamRow *row, HeapTuple tuple, TupleDesc desc)
 	row->enabled_at = DatumGetTimestampTz(heap_getattr(tuple, STREAM_ENABLED_AT, desc, &isnull));
 	if (isnull)
 		row->enabled_at = DT_NOEND;
+	value = heap_getattr(tuple, STREAM_REQUALIFY_AFTER, desc, &isnull);
+	if (!isnull)
+	{
+		row->requalify_after = palloc(sizeof(Interval));
+		*row->requalify_after = *DatumGetIntervalP(value);
+	}
 }
 
 void

@@ -28,6 +28,7 @@ typedef struct StreamRow
 	bool		is_seeded;
 	int32		run;
 	TimestampTz enabled_at;		/* of a disabled one DT_NOEND */
+	Interval   *requalify_after;	/* NULL: never */
 	const Rule *rule;			/* with its segments in their places */
 	int			nteams;
 	int32	   *team_ids;		/* ascending */

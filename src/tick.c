@@ -384,11 +384,11 @@ tables_of_streams(StreamSet *set, SeedStream *streams, int n)
 
 /*
  * Say that streams are seeded, and clean up: markers are of no use any more,
- * nor are seeds of contacts that have the match.  A stream that has begun
- * another run is not meant.
+ * nor are seeds of contacts that have the match of a stream that matches them
+ * once.  A stream that has begun another run is not meant.
  */
 static void
-finish_seeding(ContactSource *contacts, Datum ids, Datum runs)
+finish_seeding(ContactSource *contacts, Datum ids, Datum runs, Datum once)
 {
 	Oid			types[2] = {INT4ARRAYOID, INT4ARRAYOID};
 	Datum		values[2] = {ids, runs};
@@ -406,7 +406,7 @@ finish_seeding(ContactSource *contacts, Datum ids, Datum runs)
 										   "select from leadstream.lead l join leadstream.lead_match m on m.lead_id = l.lead_id"
 										   " where l.contact_id %s d.contact_id and l.team_id = t.team_id and m.stream_id = d.stream_id))",
 										   ls_catalog_key_operator(contacts)),
-								  1, types, values, NULL, false, 0) < 0)
+								  1, types, &once, NULL, false, 0) < 0)
 			elog(ERROR, "SPI_execute_with_args failed");
 		ls_owner_end(&owner);
 	}
@@ -468,12 +468,15 @@ seed(StreamSet *set, List *ids)
 	Datum	   *done;
 	Datum	   *runs;
 	int			ndone = 0;
+	Datum	   *once;
+	int			nonce = 0;
 	ListCell   *lc;
 	ErrorData  *error;
 
 	streams = palloc(sizeof(SeedStream) * list_length(ids));
 	done = palloc(sizeof(Datum) * list_length(ids));
 	runs = palloc(sizeof(Datum) * list_length(ids));
+	once = palloc(sizeof(Datum) * list_length(ids));
 	for (int sort = 0; sort < lengthof(ends); sort++)
 	{
 		foreach(lc, ids)
@@ -517,12 +520,15 @@ seed(StreamSet *set, List *ids)
 			if (streams[i].program == NULL)
 				continue;
 			done[ndone] = Int32GetDatum(streams[i].stream->row->stream_id);
+			if (streams[i].stream->row->requalify_after == NULL)
+				once[nonce++] = done[ndone];
 			runs[ndone++] = Int32GetDatum(streams[i].stream->row->run);
 		}
 		if (ndone > 0)
 			finish_seeding(set->contacts,
 						   ls_owner_array(done, NULL, ndone, INT4OID),
-						   ls_owner_array(runs, NULL, ndone, INT4OID));
+						   ls_owner_array(runs, NULL, ndone, INT4OID),
+						   ls_owner_array(once, NULL, nonce, INT4OID));
 	}
 }
 

@@ -38,6 +38,7 @@ PG_FUNCTION_INFO_V1(leadstream_always);
 PG_FUNCTION_INFO_V1(leadstream_clock_timeline);
 PG_FUNCTION_INFO_V1(leadstream_period_timeline);
 PG_FUNCTION_INFO_V1(leadstream_row_span);
+PG_FUNCTION_INFO_V1(leadstream_beginnings);
 PG_FUNCTION_INFO_V1(leadstream_first_instant);
 PG_FUNCTION_INFO_V1(leadstream_first_count);
 
@@ -583,6 +584,28 @@ leadstream_row_span(PG_FUNCTION_ARGS)
 		span = ls_row_span(PG_GETARG_TIMESTAMPTZ(0), older, within,
 						   ls_zone_from_text(PG_GETARG_TEXT_PP(3)));
 	PG_RETURN_MULTIRANGE_P(ls_timeline_make(range_type, span));
+}
+
+/* beginnings(timeline tstzmultirange) -> tstzmultirange */
+Datum
+leadstream_beginnings(PG_FUNCTION_ARGS)
+{
+	MultirangeType *timeline = PG_GETARG_MULTIRANGE_P(0);
+	TypeCacheEntry *range_type = ls_timeline_range_type();
+	SpanSet		result;
+
+	result.n = 0;
+	result.spans = palloc(sizeof(Span) * Max(timeline->rangeCount, 1));
+	for (int i = 0; i < timeline->rangeCount; i++)
+	{
+		Span		part = ls_timeline_part(range_type, timeline, i);
+
+		if (part.from >= part.upto || TIMESTAMP_NOT_FINITE(part.from))
+			continue;
+		part.upto = next_instant(part.from);
+		ls_spans_append(&result, part);
+	}
+	PG_RETURN_MULTIRANGE_P(ls_timeline_of_spans(&result));
 }
 
 /* first_instant(timeline tstzmultirange, upto timestamptz) -> timestamptz */

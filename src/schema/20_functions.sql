@@ -182,6 +182,13 @@ create function leadstream.row_span(t timestamptz, older interval, within interv
 comment on function leadstream.row_span(timestamptz, interval, interval, text) is
 	'Gives the instants at which a row of time t counts: from t + older (null: t) until before t + within (null: for ever). No instant if t is null.';
 
+create function leadstream.beginnings(timeline tstzmultirange)
+	returns tstzmultirange
+	language c immutable strict parallel safe
+	as 'MODULE_PATHNAME', 'leadstream_beginnings';
+comment on function leadstream.beginnings(tstzmultirange) is
+	'Gives the instants at which a timeline begins to be true, each as a part of one microsecond. A part without a beginning has none.';
+
 create function leadstream.first_instant(timeline tstzmultirange, upto timestamptz)
 	returns timestamptz
 	language c immutable strict parallel safe

@@ -79,6 +79,7 @@ create table leadstream.stream (
 	run				integer not null default 0,
 	enabled_at		timestamptz,
 	is_seeded		boolean not null default false,
+	requalify_after	interval check (requalify_after >= '0'),
 	unique (account, stream)
 );
 create index stream_unseeded_idx on leadstream.stream (stream_id) where is_enabled and not is_seeded;
@@ -131,12 +132,15 @@ comment on sequence leadstream.activity_source_source_id_seq is 'ids of kinds of
 comment on sequence leadstream.team_team_id_seq is 'ids of teams';
 comment on sequence leadstream.stream_stream_id_seq is 'ids of streams';
 comment on column leadstream.stream.run is
-'counts how often a rule was put to work: each time the stream was enabled, or its rule altered while it was; what is due of an earlier run counts for nothing';
+'counts how often a rule was put to work: each time the stream was enabled, or its rule altered while it was, or it began to requalify; what is due of an earlier run counts for nothing';
 comment on column leadstream.stream.enabled_at is
 'when the present run began; null while the stream is disabled';
 comment on column leadstream.stream.is_seeded is
 'is it known of all contacts when time alone turns the rule true?  Where it cannot, and has no rows with a time, from the beginning; else from a tick() on';
 comment on sequence leadstream.segment_segment_id_seq is 'ids of segments';
+
+comment on column leadstream.stream.requalify_after is
+'how long after a match a new one reopens the lead, if it is closed by then; null: never';
 
 select pg_extension_config_dump('leadstream.contact_source', '');
 select pg_extension_config_dump('leadstream.activity_source', '');
@@ -187,7 +191,9 @@ begin
 		new.enabled_xid := new.changed;
 	end if;
 	if new.is_enabled and tg_op = 'UPDATE'
-	   and (not old.is_enabled or new.rule_version <> old.rule_version)
+	   and (not old.is_enabled or new.rule_version <> old.rule_version
+			-- contacts that have the match come into question again
+			or (old.requalify_after is null and new.requalify_after is not null))
 	then
 		new.run := old.run + 1;
 		new.enabled_at := leadstream._clock_now();

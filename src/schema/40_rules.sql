@@ -62,7 +62,6 @@ language c stable strict parallel restricted
 as 'MODULE_PATHNAME', 'leadstream_history_sql';
 comment on function leadstream._history_sql(leadstream.rule) is
 'internal: what fetch_history runs to find (contact_id, first_at) up to the instant $1';
-revoke execute on function leadstream._history_sql(leadstream.rule) from public;
 
 create function leadstream.is_match(rule leadstream.rule, contact "any") returns boolean
 language c stable parallel restricted
@@ -133,29 +132,36 @@ $$;
 comment on function leadstream.preview(leadstream.rule) is
 'the contacts that fetch_history would make leads of and the first instant of each, without writing anything';
 
+create function leadstream._instant_sql(rule leadstream.rule, at timestamptz) returns text
+language c stable strict parallel restricted
+as 'MODULE_PATHNAME', 'leadstream_instant_sql';
+comment on function leadstream._instant_sql(leadstream.rule, timestamptz) is
+'the query that gives (contact_id) of whom the rule is true at an instant, by the timelines of that instant';
+
+create function leadstream._live_matches(rule leadstream.rule, key_type anyelement)
+returns setof anyelement
+language c stable parallel restricted rows 1000
+as 'MODULE_PATHNAME', 'leadstream_live_matches';
+comment on function leadstream._live_matches(leadstream.rule, anyelement) is
+'the contacts of whom is_match() is true, all judged in one reading; the second argument only names the type of their key';
+
 create function leadstream.verify(rule leadstream.rule)
 returns table (contact_id text, live boolean, history boolean)
 language plpgsql stable strict parallel restricted rows 1
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	source	leadstream.contact_source;
-	history constant text := leadstream.rule_sql(rule);
-	own_account constant text := current_setting('leadstream.account', true);
+	history constant text := leadstream._instant_sql(rule, leadstream.clock());
 begin
-	select s.* into source from leadstream.contact_source s;
+	-- Both sides say whom the rule is true of, so nobody else need be compared.
 	return query execute format(
-		'select v.contact_id::text, v.live, v.history
-		 from (select c.%1$I as contact_id, leadstream.is_match($1, c.%1$I) as live,
-				coalesce(h.timeline @> $2, false) as history
-			   from %2$s c left join (%3$s) h on h.contact_id %5$s c.%1$I
-			   where %4$s offset 0) v
-		 where v.live <> v.history',
-		source.key_column, source.contacts, history,
-		case when source.account_column is null or own_account = '' then 'true'
-			 else format('c.%I::text = %L', source.account_column, own_account) end,
+		'select coalesce(l.contact_id, h.contact_id)::text, l.contact_id is not null, h.contact_id is not null
+		 from leadstream._live_matches($1, null::%s) as l(contact_id)
+		 full join (%s) h on h.contact_id %s l.contact_id
+		 where l.contact_id is null or h.contact_id is null',
+		(select s.key_type from leadstream.contact_source s), history,
 		leadstream._key_operator())
-	using rule, leadstream.clock();
+	using rule;
 end
 $$;
 comment on function leadstream.verify(leadstream.rule) is

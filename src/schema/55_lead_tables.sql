@@ -136,7 +136,7 @@ begin
 		comment on column leadstream.lead_match.rule_version is
 		'version of the stream''s rule: see leadstream.stream_version';
 		comment on table leadstream.lead_event is
-		'what happened to leads, append-only; what: created, stage, deleted or cleared'
+		'what happened to leads, append-only; what: created, stage, reopened, deleted or cleared'
 		$ddl$, leadstream._key_definition(), source.contacts, source.key_column);
 	perform leadstream._create_due_table();
 end

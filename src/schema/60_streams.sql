@@ -146,11 +146,27 @@ $$;
 comment on function leadstream._raise_duplicate(text, text) is
 'error 42710';
 
+create function leadstream._check_requalify(requalify_after interval) returns void
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if requalify_after < interval '0' or not isfinite(requalify_after) then
+		raise exception 'requalify_after must be finite and not negative'
+			using errcode = 'invalid_parameter_value',
+				  detail = format('It is %s.', requalify_after);
+	end if;
+end
+$$;
+comment on function leadstream._check_requalify(interval) is
+'error 22023 if a stream cannot have it';
+
 create function leadstream.create_stream(
 	name text,
 	rule leadstream.rule,
 	teams text[] default '{}',
-	description text default null
+	description text default null,
+	requalify_after interval default null
 ) returns integer
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -163,13 +179,15 @@ begin
 	perform leadstream._check_name('name', name);
 	perform leadstream._not_null('rule', rule is null);
 	perform leadstream._not_null('teams', teams is null);
+	perform leadstream._check_requalify(requalify_after);
 	perform leadstream._raise_not_attached();
 	own_account := leadstream._account();
 	perform leadstream._hold_segments(rule);
 	team_ids := leadstream._team_ids(teams);
 	perform leadstream.check_rule(rule);
-	insert into leadstream.stream (account, stream, description, rule)
-	values (own_account, name, create_stream.description, create_stream.rule)
+	insert into leadstream.stream (account, stream, description, rule, requalify_after)
+	values (own_account, name, create_stream.description, create_stream.rule,
+			create_stream.requalify_after)
 	on conflict on constraint stream_account_stream_key do nothing
 	returning stream_id into new_id;
 	if not found then
@@ -182,17 +200,20 @@ begin
 	return new_id;
 end
 $$;
-comment on function leadstream.create_stream(text, leadstream.rule, text[], text) is
+comment on function leadstream.create_stream(text, leadstream.rule, text[], text, interval) is
 'creates a lead stream, disabled, that delivers the contacts of which the rule is true to the boards of the teams; returns its id. '
 'The rule is checked against the attached tables, and the caller needs SELECT on every column it names. '
-'Teams may be given later, but the stream needs one to be enabled. The caller becomes its owner.';
+'Teams may be given later, but the stream needs one to be enabled. The caller becomes its owner. '
+'With requalify_after a new match, so long after the one on record, puts a lead that is closed back into the first stage.';
 
 create function leadstream.alter_stream(
 	name text,
 	rule leadstream.rule default null,
 	teams text[] default null,
 	description text default null,
-	new_name text default null
+	new_name text default null,
+	requalify_after interval default null,
+	never_requalify boolean default false
 ) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -204,6 +225,12 @@ begin
 	-- before the stream, as alter_segment() does
 	perform leadstream._hold_segments(rule);
 	s := leadstream._stream(name);
+	perform leadstream._check_requalify(requalify_after);
+	if never_requalify and requalify_after is not null then
+		raise exception 'requalify_after and never_requalify contradict each other'
+			using errcode = 'invalid_parameter_value',
+				  hint = 'Give one of them.';
+	end if;
 	if teams is not null then
 		team_ids := leadstream._team_ids(teams);
 		if s.is_enabled and team_ids = '{}' then
@@ -236,14 +263,16 @@ begin
 	-- not, would lock the row against the captures that are delivering.
 	update leadstream.stream o
 	set rule = s.rule, rule_version = s.rule_version,
-		description = nullif(coalesce(alter_stream.description, s.description), '')
+		description = nullif(coalesce(alter_stream.description, s.description), ''),
+		requalify_after = case when never_requalify then null
+							   else coalesce(alter_stream.requalify_after, s.requalify_after) end
 	where o.stream_id = s.stream_id;
 end
 $$;
-comment on function leadstream.alter_stream(text, leadstream.rule, text[], text, text) is
+comment on function leadstream.alter_stream(text, leadstream.rule, text[], text, text, interval, boolean) is
 'changes what is given of a stream and leaves the rest. A new rule holds for new matches from then on, also of an enabled stream; '
 'the leads that the old rule made stay, and their matches name its version. '
-'teams are all the teams from now on; an empty description removes it.';
+'teams are all the teams from now on; an empty description removes it, and never_requalify takes back requalify_after.';
 
 create function leadstream.enable(name text) returns void
 language plpgsql volatile

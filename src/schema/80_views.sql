@@ -45,7 +45,8 @@ select s.stream_id, s.stream, s.description, s.rule::text as rule, s.is_enabled,
 				t.problem) as problem,
 	   case when has_table_privilege(to_regclass('leadstream.lead_match'), 'SELECT') is not false
 			then coalesce(c.leads, 0) end as lead_count,
-	   s.rule_version, s.owner::text as owner, s.created_at, s.account
+	   s.rule_version, s.requalify_after::text as requalify_after,
+	   s.owner::text as owner, s.created_at, s.account
 from leadstream.stream s
 left join leadstream._lead_counts() c on c.stream_id = s.stream_id
 left join lateral (
@@ -63,6 +64,7 @@ comment on column leadstream.streams.teams is 'names of the teams it delivers to
 comment on column leadstream.streams.problem is 'why its rule does not bind to the tables as they are now, or which of them does not tell of its rows; null: all is well';
 comment on column leadstream.streams.lead_count is 'leads that it matched, on all boards';
 comment on column leadstream.streams.rule_version is 'raised with each change of the rule';
+comment on column leadstream.streams.requalify_after is 'how long after a match a new one reopens a closed lead; null: never';
 comment on column leadstream.streams.owner is 'role that may change it';
 comment on column leadstream.streams.account is 'account it belongs to; empty without accounts';
 
@@ -207,3 +209,38 @@ comment on column leadstream.stream_stats.found_by is
 'each session by itself: it has no keys, see index_streams()';
 comment on column leadstream.stream_stats.is_residual is
 'is every row of the kind the stream''s business?';
+
+create function leadstream._version_counts()
+returns table (stream_id integer, rule_version integer, matches bigint)
+language plpgsql stable rows 100
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if has_table_privilege(to_regclass('leadstream.lead_match'), 'SELECT') then
+		return query
+			select m.stream_id, m.rule_version, count(*) from leadstream.lead_match m
+			group by m.stream_id, m.rule_version;
+	end if;
+end
+$$;
+comment on function leadstream._version_counts() is
+'how many matches each version of each stream''s rule has; nothing where the caller may not read the matches';
+
+create view leadstream.stream_versions as
+select s.stream_id, s.stream, v.rule_version, v.rule::text as rule,
+	   v.rule_version = s.rule_version as is_current,
+	   case when has_table_privilege(to_regclass('leadstream.lead_match'), 'SELECT') is not false
+			then coalesce(c.matches, 0) end as match_count,
+	   v.created_at, v.created_by, s.account
+from leadstream.stream_version v
+join leadstream.stream s on s.stream_id = v.stream_id
+left join leadstream._version_counts() c
+	on c.stream_id = v.stream_id and c.rule_version = v.rule_version;
+comment on view leadstream.stream_versions is
+'every rule that a stream ever had, since when and by whom, and how many of the matches there are it made';
+comment on column leadstream.stream_versions.rule_version is 'counted from 1; matches name it';
+comment on column leadstream.stream_versions.is_current is 'is it the rule that the stream has now?';
+comment on column leadstream.stream_versions.match_count is 'matches that this version made, on all boards; null for a role that may not read leadstream.lead_match';
+comment on column leadstream.stream_versions.created_at is 'when the stream got this rule';
+comment on column leadstream.stream_versions.created_by is 'role that gave it';
+comment on column leadstream.stream_versions.account is 'account of the stream; empty without accounts';

@@ -12,6 +12,9 @@
 --   contact of whom it was not true from the beginning;
 --   (i) = the naive judge that replays the arrivals, for every rule at all.
 --
+-- Half-way a third stream with each rule is enabled, and its matches are those
+-- that simulate() gives from then on; as are the live ones, from the beginning.
+--
 -- Which rules can time alone make true?  nv.time_makes() answers exactly for
 -- each comparison: a clock on the greater side, a period, an equality with
 -- the clock; older than, or a where that time makes true, where more rows
@@ -82,6 +85,12 @@ begin
 	end loop;
 	delete from nv.stage s where s.t > nv.clock()
 		or not ties and exists (select from nv.stage o where o.key = s.key and o.t = s.t and o.n < s.n);
+	delete from nv.times;
+	insert into nv.times
+	select coalesce(min(s.at) - interval '1 microsecond', nv.clock()), nv.clock()
+	from (select g.t as at, lag(g.t) over w as before, row_number() over w * 2 >= count(*) over () as is_late
+		from nv.stage g window w as (order by g.t, g.n)) s
+	where s.is_late and s.before < s.at - interval '1 microsecond';
 	analyze;
 end $$;
 
@@ -101,6 +110,7 @@ begin
 		insert into nv.chosen values (i, rule, nv.rule_text(rule), not nv.time_makes(rule), nv.rows_grow(rule));
 		begin
 			perform leadstream.create_stream('live ' || n, txt::leadstream.rule, '{sales}'),
+					leadstream.create_stream('late ' || n, txt::leadstream.rule, '{sales}'),
 					leadstream.create_stream('history ' || n, txt::leadstream.rule, '{sales}')
 				from nv.chosen where n = i;
 			-- before all that happens
@@ -113,13 +123,25 @@ begin
 	end loop;
 end $$;
 
-create procedure nv.orderly_run(upto timestamptz)
+-- The end, and an instant between two rows, about half-way.
+create table nv.times (half_way timestamptz, the_end timestamptz);
+create function nv.half_way() returns timestamptz language sql as 'select half_way from nv.times';
+create function nv.the_end() returns timestamptz language sql as 'select the_end from nv.times';
+
+create procedure nv.orderly_late()
+language plpgsql as $$
+begin
+	perform nv.set_clock(nv.half_way());
+	perform leadstream.enable('late ' || n) from nv.chosen where wrong is null;
+end $$;
+
+create procedure nv.orderly_run("from" timestamptz, upto timestamptz)
 language plpgsql as $$
 declare
 	s record;
-	ev int := 0;
+	ev int := (select count(*) from nv.stage where t <= "from");
 begin
-	for s in select * from nv.stage order by t, n loop
+	for s in select * from nv.stage where t > "from" and t <= upto order by t, n loop
 		ev := ev + 1;
 		perform set_config('nv.event', ev::text, false);
 		-- late at times, but before the next row
@@ -144,6 +166,7 @@ declare
 	c record;
 	wrong text[];
 	clock timestamptz;
+	half_way timestamptz := nv.half_way();
 	compared int := 0;
 	matched int := 0;
 	m int;
@@ -162,15 +185,23 @@ begin
 			with naive as (select key, nv.first_instant(line, clock) as first, lower_inf(line) as begun from nv.timeline(c.rule)),
 				replay as (select key, at, ev from nv.live(c.rule, 0)),
 				live as (select * from nv.matches('live ' || c.n)),
+				late as (select * from nv.matches('late ' || c.n)),
+				simulated as (select contact_id as key, matched_at as at
+					from leadstream.simulate(c.txt::leadstream.rule, '1990-01-01 00:00Z', clock + interval '1 microsecond')),
+				simulated_late as (select contact_id as key, matched_at as at
+					from leadstream.simulate(c.txt::leadstream.rule, half_way + interval '1 microsecond', clock + interval '1 microsecond')),
 				history as (select * from nv.matches('history ' || c.n))
-			select array_agg(format('contact %s: naive %s, history %s, live %s, replay %s%s%s', key, naive.first, history.at, live.at,
-						replay.at, ' by event ' || ev, case when begun then '; true from the beginning' end) order by key)
+			select array_agg(format('contact %s: naive %s, history %s, live %s, replay %s%s%s; simulated %s; late %s, simulated %s', key, naive.first,
+						history.at, live.at, replay.at, ' by event ' || ev, case when begun then '; true from the beginning' end,
+						simulated.at, late.at, simulated_late.at) order by key)
 					filter (where naive.first is distinct from history.at
 						or c.safe and live.at is distinct from replay.at
-						or (c.grow or not ties) and not begun and live.at is distinct from naive.first),
+						or (c.grow or not ties) and not begun and live.at is distinct from naive.first
+						or (c.grow or not ties) and (live.at is distinct from simulated.at or late.at is distinct from simulated_late.at)),
 				count(*) filter (where (c.grow or not ties) and not begun), count(live.at)
 				into wrong, x, m
-			from naive full join replay using (key) full join live using (key) full join history using (key);
+			from naive full join replay using (key) full join live using (key) full join history using (key)
+				full join late using (key) full join simulated using (key) full join simulated_late using (key);
 			compared := compared + x;
 			matched := matched + m;
 			if wrong is not null then
@@ -201,9 +232,11 @@ from generate_series(0, (:n_rules - 1) / :rules_per_world) as i,
 		(3, format('call nv.orderly_stage(%s, %s, %s, %L)', :seed, w, :contacts, ties)),
 		(4, 'do $x$ begin perform nv.attach(); end $x$'),
 		(5, format('call nv.orderly_rules(%s, %s, %s)', :seed, (w - 1) * :rules_per_world + 1, least(:rules_per_world, :n_rules - i * :rules_per_world))),
-		(6, 'call nv.orderly_run(nv.clock())'),
-		(7, format('call nv.orderly_check(%s, %s, %L)', :seed, w, ties)),
-		(8, 'select nv.lines()')
+		(6, 'call nv.orderly_run(''-infinity'', nv.half_way())'),
+		(7, 'call nv.orderly_late()'),
+		(8, 'call nv.orderly_run(nv.half_way(), nv.the_end())'),
+		(9, format('call nv.orderly_check(%s, %s, %L)', :seed, w, ties)),
+		(10, 'select nv.lines()')
 	) s(n, command)
 order by i, n
 \gexec

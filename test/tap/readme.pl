@@ -172,7 +172,7 @@ my %internal = map { $_ => 1 } qw(
   rule_in rule_out rule_recv rule_send rule_eq rule_ne rule_lt rule_le rule_gt rule_ge
   rule_cmp rule_hash rule_hash_extended
   shift as_instant as_number as_boolean as_text is_blank json_element json_has times always
-  clock_timeline period_timeline row_span first_instant first_count
+  clock_timeline period_timeline row_span beginnings first_instant first_count
   count_pieces distinct_pieces sum_pieces avg_pieces min_pieces max_pieces first_pieces last_pieces);
 
 my @in_catalog;
@@ -192,9 +192,9 @@ my @in_readme;
 while ($readme =~ /(?:^|\| )`(\w+\([^`\n]*\) → [^`\n]+)`/mg)
 {
 	my $signature = $1;
-	my $defaults = () = $signature =~ /\[, \w+ [\w.]+(?:\[\])?\]/g;
+	my $defaults = () = $signature =~ /\[, "?\w+"? [\w. ]+(?:\[\])?\]/g;
 
-	$signature =~ s/ \[(, \w+ [\w.]+(?:\[\])?)\]/$1/g;
+	$signature =~ s/ \[(, "?\w+"? [\w. ]+(?:\[\])?)\]/$1/g;
 	push @in_readme, "$signature $defaults";
 }
 is_deeply([ sort @in_readme ], [ sort @in_catalog ], 'functions and their signatures');
@@ -315,7 +315,8 @@ my %provoke = (
 			q{clear(null)}, q{fetch_history(null::text)}, q{fetch_history(array[null])}, q{drop_stream(null)},
 			q{create_segment('x', null)}, q{create_segment(null, 'true')}, q{alter_segment(null)}, q{drop_segment(null)},
 			q{create_team(null)}, q{drop_team(null)}, q{create_lead(null::bigint, 'one')}, q{create_lead(1, null)},
-			q{move(null, 'SQL')}, q{move(1, null)} ] },
+			q{move(null, 'SQL')}, q{move(1, null)}, q{simulate('exists(visit)', null)}, q{simulate(null, '2024-05-01')},
+			q{compare_rules('on', null)} ] },
 	'22007 an interval, a unit, a period or a literal date that does not read' => {
 		rule => [ q{exists(visit within 'x')}, 'exists(visit within 7 dais)', 'exists(visit where at in this decade)',
 			q{exists(visit where at > '1.5.2024')}, q{exists(visit where at > 'now')}, 'exists(visit within 1.5 months)' ] },
@@ -327,6 +328,17 @@ my %provoke = (
 	'22023 `account` where contacts have none; `occurred_at` together with `timeless`' => {
 		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'a', account => 'spare_id')},
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', timeless => true)} ] },
+	'22023 a period that ends before it begins' => {
+		map { my ($name, $arguments) = /(\w+)(.*)/;
+			($name => "select leadstream.$name$arguments, '2024-05-02', '2024-05-01')") } q{simulate('exists(visit)'},
+			q{simulate_daily('exists(visit)'}, q{compare_rules('on', 'true'} },
+	'22023 an infinite period' => {
+		simulate_daily => [ q{select leadstream.simulate_daily('true', '-infinity', '2024-05-01')},
+			q{select leadstream.simulate_daily('true', '2024-05-01', 'infinity')} ] },
+	'22023 a `requalify_after` that is negative or infinite, or together with `never_requalify`' => {
+		create_stream => q{select leadstream.create_stream('x', 'true', requalify_after => '-1 day')},
+		alter_stream => [ q{select leadstream.alter_stream('off', requalify_after => '-1 day')},
+			q{select leadstream.alter_stream('off', requalify_after => '1 day', never_requalify => true)} ] },
 	'22025 a `like` pattern that ends with its escape character' => { rule => q{name like 'a\\'} },
 	'22P02 a literal that its column cannot read' => { rule => [ q{age = 'old'}, q{contact_id in ('1', 'x')} ] },
 	'22P02 a key that does not read as the key of the contacts' => {
@@ -353,14 +365,17 @@ my %provoke = (
 	q{42501 the caller is not the stream's owner} => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "set role stranger; select leadstream.$name$arguments") } q{alter_stream('off')}, q{enable('off')},
-			q{disable('on')}, q{clear('off')}, q{fetch_history('on')}, q{drop_stream('off')}, q{verify('on')} },
+			q{disable('on')}, q{clear('off')}, q{fetch_history('on')}, q{drop_stream('off')}, q{verify('on')},
+			q{compare_rules('on', 'true')} },
 	q{42501 the caller is not the segment's owner} => {
 		alter_segment => q{set role stranger; select leadstream.alter_segment('low', 'true')},
 		drop_segment => q{set role stranger; select leadstream.drop_segment('lower')} },
 	'42501 the rule names a segment, and the caller may not SELECT from `leadstream.segment`' => {
-		map { ($_ => "grant select on contact to nobody; grant select on leadstream.contact_source, leadstream.activity_source to nobody;
-			set role nobody; select leadstream.$_('segment(''low'')'::leadstream.rule)") }
-		  qw(rule_sql preview timeline verify) },
+		map { my ($name, $more) = @$_;
+			($name => "grant select on contact to nobody; grant select on leadstream.contact_source, leadstream.activity_source to nobody;
+				set role nobody; select leadstream.$name('segment(''low'')'::leadstream.rule$more)") }
+		  [ rule_sql => '' ], [ preview => '' ], [ timeline => '' ], [ verify => '' ], [ simulate => q{, '2024-01-01'} ],
+		  [ simulate_daily => q{, '2024-01-01', '2024-01-02'} ], [ compare_rules => q{, 'true'::leadstream.rule} ] },
 	'42501 the caller may not SELECT a column that the rule names' => {
 		check_rule => q{set role owner; select leadstream.check_rule('name = ''x''')},
 		create_stream => q{set role owner; select leadstream.create_stream('x', 'exists(visit where url = ''/'')')},
@@ -397,8 +412,9 @@ my %provoke = (
 			q{select leadstream.attach_activity('other')} ] },
 	'42704 no such stream in the account' => {
 		explain => q{select leadstream.explain('none', 1)},
-		map { ($_ => "select leadstream.$_('none')") }
-		  qw(alter_stream enable disable clear fetch_history drop_stream verify) },
+		(map { ($_ => "select leadstream.$_('none')") }
+		  qw(alter_stream enable disable clear fetch_history drop_stream verify)),
+		compare_rules => q{select leadstream.compare_rules('none', 'true')} },
 	'42704 no such team in the account' => {
 		create_stream => q{select leadstream.create_stream('x', 'true', '{none}')},
 		alter_stream => q{select leadstream.alter_stream('off', teams => '{none}')},

@@ -144,19 +144,27 @@ begin
 					leadstream._timeline_of($2, c.id, '-infinity') as one, leadstream._timeline_of($2, c.id, $3) as ahead from w.contact c),
 			line as (select contact_id::text as key, timeline as line from leadstream.timeline($2)),
 			preview as (select contact_id::text as key, first_matched_at as first from leadstream.preview($2)),
-			verify as (select contact_id::text as key, v::text as row from leadstream.verify($2) v)
+			verify as (select contact_id::text as key, v::text as row from leadstream.verify($2) v),
+			-- of the last weeks: beginnings, if it was false before; else one of them or a row that came
+			news as (select key, line @> (since - interval '1 microsecond') as was_true,
+					(select min(lower(part)) from unnest(line) part where lower(part) >= since and lower(part) <= $3) as begins
+				from nv.timeline($1), (select $3 - interval '20 days' as since) x),
+			simulated as (select contact_id as key, matched_at as at
+				from leadstream.simulate($2, $3 - interval '20 days', $3 + interval '1 microsecond'))
 		select coalesce(now.yes, false),
 			case when naive.line is distinct from coalesce(line.line, '{}') or naive.first is distinct from preview.first
 					or now.yes is distinct from live.yes or verify.row is not null
 					or now.yes is distinct from (naive.line @> $3) or naive.line is distinct from live.one
 					or naive.line * tstzmultirange(tstzrange($3, null)) is distinct from live.ahead or why.wrong is not null
-				then format(E'contact %s\nnaive    now %s, first %s, line %s\nhistory  first %s, line %s\nlive     now %s, line %s, ahead %s; verify %s; %s%s', key,
-					now.yes, naive.first, naive.line, preview.first, line.line, live.yes, live.one, live.ahead, coalesce(verify.row, 'says nothing'),
+					or simulated.at is distinct from news.begins
+						and not coalesce(was_true and naive.line @> simulated.at and simulated.at < coalesce(news.begins, 'infinity'), false)
+				then format(E'contact %s\nnaive    now %s, first %s, line %s\nhistory  first %s, line %s\nlive     now %s, line %s, ahead %s; simulated %s; verify %s; %s%s', key,
+					now.yes, naive.first, naive.line, preview.first, line.line, live.yes, live.one, live.ahead, simulated.at, coalesce(verify.row, 'says nothing'),
 					coalesce(why.wrong, 'explained well'),
 					case when now.yes is distinct from (naive.line @> $3) then E'\nthe naive judge contradicts itself' end)
 			end
 		from naive full join now using (key) full join live using (key) full join line using (key) full join preview using (key)
-			full join verify using (key)
+			full join verify using (key) full join news using (key) full join simulated using (key)
 			cross join lateral (select nv.unexplained($2, key, coalesce(now.yes, false), coalesce(naive.line, '{}'), $3) as wrong) why
 	$q$ using rule, r, nv.clock();
 end $$;

@@ -149,7 +149,6 @@ select count(*) > 0 as some, bool_and(m.matched_at is not distinct from p.first_
 from leadstream.matches m join past.many r on m.stream = 's' || r.n
 	left join lateral leadstream.preview(replace(r.rule, 'where ', 'where size = 2 and ')::leadstream.rule) p on p.contact_id = m.contact_id::text
 where m.stream in ('s1', 's17', 's33');
-select has_function_privilege('public', 'leadstream._history_sql(leadstream.rule)', 'execute');
 
 select count(leadstream.disable('s' || n)) from past.many;
 select leadstream.detach(('past.' || activity)::regclass) is not null as detached from unnest('{visit,call,day,badge}'::text[]) activity;

@@ -63,7 +63,7 @@ insert into listed select 'acts', unnest('{
 	attach_contacts,attach_activity,detach,create_stream,alter_stream,drop_stream,enable,disable,clear,
 	drop_segment,alter_segment,create_segment,fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
-	_look_up,_history_sql,
+	_look_up,
 	capture,enter_stream,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
@@ -71,8 +71,8 @@ insert into listed select 'step', unnest('{
 	_hold_segments,_segment,_stream,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
-	_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
-	_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
+	compare_rules,simulate_daily,simulate,_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
+	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
 	_check_shadowed,_check_relation,_check_column,_check_stored,_check_key,_check_contact_type,_check_kind,_check_time_column,_warn_activity,
 	_default_column,_default_key,_default_contact_column,_default_time_column,_raise_ambiguous,_raise_not_attached}'::name[]);
 -- depends on its arguments alone
@@ -80,9 +80,9 @@ insert into listed select 'pure', unnest('{
 	rule_in,rule_out,rule_recv,rule_send,rule_eq,rule_ne,rule_lt,rule_le,rule_gt,rule_ge,rule_cmp,rule_hash,
 	rule_hash_extended,rule_segments,_rename_segment,
 	shift,as_instant,as_number,as_boolean,as_text,is_blank,json_element,json_has,times,always,
-	clock_timeline,period_timeline,row_span,first_instant,first_count,
+	clock_timeline,period_timeline,row_span,beginnings,first_instant,first_count,
 	count_pieces,distinct_pieces,sum_pieces,avg_pieces,min_pieces,max_pieces,first_pieces,last_pieces,
-	_unkeyed_digest,_path_digest,_label,_known,_not_null,_check_name,_raise_duplicate,_raise_enabled}'::name[]);
+	_unkeyed_digest,_path_digest,_label,_known,_not_null,_check_name,_check_requalify,_raise_duplicate,_raise_enabled}'::name[]);
 
 create temporary view function as
 	select p.oid::regprocedure as function, p.proname, l.kind, g.lanname as language,
@@ -105,7 +105,7 @@ where result = 'trigger'::regtype and kind is distinct from 'acts' order by 1;
 -- labels: what writes is volatile and never in a parallel plan; what is pure
 -- says so, and may be in one unless it raises errors for its living
 select 'label of what writes: ' || function from function
-where (kind = 'step' or kind = 'acts' and proname not in ('_look_up', '_history_sql'))
+where (kind = 'step' or kind = 'acts' and proname <> '_look_up')
   and (volatility, parallel) <> ('v', 'u') order by 1;
 select 'label of what reads: ' || function from function
 where kind = 'reads'
@@ -153,6 +153,7 @@ declare
 begin
 	select string_agg('null::' || case t.oid
 						when 'anyarray'::regtype then 'text[]'
+						when 'anyelement'::regtype then 'bigint'
 						when '"any"'::regtype then 'bigint'
 						else t.oid::regtype::text end, ', ' order by u.i)
 	into arguments
