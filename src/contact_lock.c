@@ -56,6 +56,7 @@ struct RowLocker
 	Snapshot	snapshot;
 	KeyScan    *scan;
 	List	   *leaves;			/* of LockLeaf *, the last used first */
+	bool		is_skipped;		/* somebody has the row tried last */
 };
 
 /*
@@ -148,12 +149,18 @@ ls_row_lock_skip(RowLocker *locker)
 	locker->wait = LockWaitSkip;
 }
 
+bool
+ls_row_lock_is_skipped(RowLocker *locker)
+{
+	return locker->is_skipped;
+}
+
 /*
- * Lock a row; false if it is newer than our snapshot, or gone.  *is_skipped:
- * somebody has it.
+ * Lock a row; false if it is newer than our snapshot, or gone, or somebody has
+ * it.
  */
 static bool
-lock_version(RowLocker *locker, Relation leaf, ItemPointer tid, bool *is_skipped)
+lock_version(RowLocker *locker, Relation leaf, ItemPointer tid)
 {
 	TupleTableSlot *slot = leaf_slot(locker, leaf);
 	TM_FailureData failure;
@@ -168,7 +175,7 @@ lock_version(RowLocker *locker, Relation leaf, ItemPointer tid, bool *is_skipped
 		case TM_Ok:
 			return true;
 		case TM_WouldBlock:
-			*is_skipped = true;
+			locker->is_skipped = true;
 			return false;
 		case TM_Updated:
 		case TM_Deleted:
@@ -195,19 +202,19 @@ ls_row_lock_at(RowLocker *locker, Datum key, RowPlace *place)
 {
 	bool		is_newest = false;	/* was the scan opened for this key? */
 
+	locker->is_skipped = false;
 	for (int attempt = 0; attempt < MAX_LOCK_ATTEMPTS; attempt++)
 	{
 		Relation	leaf;
 		ItemPointerData tid;
 		int			nlocked = 0;
 		bool		missed = false;
-		bool		is_skipped = false;
 
 		CHECK_FOR_INTERRUPTS();
 		ls_keyscan_start(locker->scan, key, NULL);
 		while (!missed && ls_keyscan_next(locker->scan, &leaf, &tid) != NULL)
 		{
-			if (lock_version(locker, leaf, &tid, &is_skipped))
+			if (lock_version(locker, leaf, &tid))
 			{
 				nlocked++;
 				place->relid = RelationGetRelid(leaf);
@@ -216,7 +223,7 @@ ls_row_lock_at(RowLocker *locker, Datum key, RowPlace *place)
 			else
 				missed = true;
 		}
-		if (is_skipped)
+		if (locker->is_skipped)
 			return 0;
 		if (!missed &&
 			(nlocked > 0 || is_newest || !locker->must_look_again))
@@ -243,15 +250,19 @@ ls_contact_follow(RowLocker *locker, KeyScan *seen, Snapshot snapshot, Datum *ke
 	bool		isnull;
 	int16		len;
 	bool		byval;
+	uint8		flags;
 
 	CHECK_FOR_INTERRUPTS();
+	locker->is_skipped = false;
+	/* a lock that goes along with updates must be put on what they make, too */
+	flags = locker->mode == LockTupleKeyShare ? TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS : 0;
 	ls_keyscan_start(seen, *key, NULL);
 	if (ls_keyscan_next(seen, &leaf, &tid) == NULL)
 		return ls_row_lock(locker, *key) > 0;	/* made since by ourselves */
 	slot = leaf_slot(locker, leaf);
 	result = table_tuple_lock(leaf, &tid, snapshot, slot,
 							  GetCurrentCommandId(false), locker->mode,
-							  LockWaitBlock, 0, &failure);
+							  locker->wait, flags, &failure);
 	if (result == TM_Updated)
 	{
 		/* a chain of versions does not lead into another partition */
@@ -262,8 +273,8 @@ ls_contact_follow(RowLocker *locker, KeyScan *seen, Snapshot snapshot, Datum *ke
 		}
 		result = table_tuple_lock(leaf, &tid, snapshot, slot,
 								  GetCurrentCommandId(false), locker->mode,
-								  LockWaitBlock,
-								  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+								  locker->wait,
+								  flags | TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 		if (result == TM_Ok)
 		{
 			attno = RelationGetRelid(leaf) == locker->relid ? locker->key_attno :
@@ -277,6 +288,7 @@ ls_contact_follow(RowLocker *locker, KeyScan *seen, Snapshot snapshot, Datum *ke
 			*key = datumCopy(value, byval, len);
 		}
 	}
+	locker->is_skipped = result == TM_WouldBlock;
 	ExecClearTuple(slot);
 	return result == TM_Ok;
 }

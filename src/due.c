@@ -40,6 +40,7 @@
 #include "due.h"
 #include "key_scan.h"
 #include "owner_sql.h"
+#include "writers.h"
 
 struct DueReader
 {
@@ -220,19 +221,68 @@ ls_due_write(ContactSource *contacts, DueChange *changes, int n)
 	MemoryContextDelete(context);
 }
 
-void
-ls_due_seed(ContactSource *contacts, DueChange *changes, int n)
+/*
+ * Lock the contacts of seeds, as the foreign key is about to do and would wait
+ * for; returns how many changes are left, of those that are there.
+ */
+static int
+keep_contacts(ContactSource *contacts, Snapshot snapshot, DueChange *changes, int n,
+			  int *patience, bool *is_complete)
+{
+	RowLocker  *locker = ls_row_lock_begin(contacts->relid, contacts->key_attno,
+										   contacts->key_base, LockTupleKeyShare);
+	KeyScan    *seen = ls_keyscan_open(contacts->relid, contacts->key_attno,
+									   contacts->key_base, InvalidAttrNumber, snapshot);
+	int			kept = 0;
+	int			end;
+
+	ls_row_lock_skip(locker);
+	for (int start = 0; start < n; start = end)
+	{
+		Datum		key;
+		bool		is_there;
+
+		for (end = start + 1; end < n && changes[end].key == changes[start].key; end++)
+			;
+		do
+		{
+			key = changes[start].key;
+			is_there = ls_contact_follow(locker, seen, snapshot, &key);
+		} while (!is_there && ls_row_lock_is_skipped(locker) &&
+				 ls_writers_be_patient(patience));
+		if (!is_there && ls_row_lock_is_skipped(locker))
+			*is_complete = false;
+		for (int i = start; i < end && is_there; i++)
+		{
+			changes[kept] = changes[i];
+			changes[kept++].key = key;
+		}
+	}
+	ls_keyscan_close(seen);
+	ls_row_lock_end(locker);
+	return kept;
+}
+
+bool
+ls_due_seed(ContactSource *contacts, Snapshot snapshot, DueChange *changes, int n,
+			int *patience)
 {
 	MemoryContext context;
 	MemoryContext oldcontext;
 	OwnerState	owner;
 	ChangeColumns columns;
+	bool		is_complete = true;
+	int			kept;
 
 	if (n == 0)
-		return;
+		return true;
 	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream due",
 									ALLOCSET_DEFAULT_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
+	n = keep_contacts(contacts, snapshot, changes, n, patience, &is_complete);
+	kept = drop_invisible(contacts, changes, n);
+	is_complete = is_complete && kept == n;
+	n = kept;
 	if (ls_owner_begin(&owner))
 	{
 		MemoryContextSwitchTo(context);
@@ -242,6 +292,7 @@ ls_due_seed(ContactSource *contacts, DueChange *changes, int n)
 	}
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
+	return is_complete;
 }
 
 void

@@ -68,8 +68,15 @@ typedef struct DueChange
  */
 extern void ls_due_write(ContactSource *contacts, DueChange *changes, int n);
 
-/* Put seeds in, for contacts that need not be locked. */
-extern void ls_due_seed(ContactSource *contacts, DueChange *changes, int n);
+/*
+ * Put seeds in, which were found under a snapshot; those of a contact are
+ * beside each other and have one key.  The contacts must not go away, so they
+ * are locked FOR KEY SHARE, but nobody who deletes one is waited for: false if
+ * one was left out because somebody had it until our patience was at an end,
+ * or because the transaction cannot see it.
+ */
+extern bool ls_due_seed(ContactSource *contacts, Snapshot snapshot, DueChange *changes,
+						int n, int *patience);
 
 /* Remove a stream's entries, but those that somebody else has a hand on. */
 extern void ls_due_empty(int32 stream_id);

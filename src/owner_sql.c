@@ -267,7 +267,8 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 
 	/*
 	 * Seeds of contacts of which more is known, and then the markers, of
-	 * streams that have been seeded: streams.
+	 * streams that have been seeded: streams.  A marker that came in between
+	 * still stands against its seed.
 	 */
 	[OWNER_DROP_SEEDS] = {
 		{INT4ARRAYOID},
@@ -280,7 +281,10 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		{INT4ARRAYOID},
 		"delete from leadstream.due d where d.ctid = any (array("
 		"select w.ctid from leadstream.due w"
-		" where w.at = 'infinity' and w.stream_id + 0 = any ($1) for update skip locked))"
+		" where w.at = 'infinity' and w.stream_id + 0 = any ($1)"
+		" and not exists (select from leadstream.due o"
+		"  where o.contact_id % w.contact_id and o.stream_id + 0 = w.stream_id"
+		"  and o.is_seed offset 0) for update skip locked))"
 	}
 };
 

@@ -353,7 +353,8 @@ expand(Chunk *chunk, Snapshot snapshot)
 
 /*
  * Lock the contacts of open candidates; those that are gone are dropped.  A
- * tick leaves those that somebody has; of one that is gone the entries are.
+ * tick leaves those that somebody has.  The entries of one that is gone are
+ * gone with it, unless it was deleted where foreign keys do nothing.
  */
 static void
 lock_contacts(Chunk *chunk)
@@ -375,7 +376,7 @@ lock_contacts(Chunk *chunk)
 		if (open < end && ls_row_lock_at(locker, chunk->candidates[start].key,
 										 &chunk->places[start]) == 0)
 			for (int i = start; i < end; i++)
-				chunk->verdicts[i] = chunk->settlement->is_tick ? VERDICT_LEFT : VERDICT_NO;
+				chunk->verdicts[i] = ls_row_lock_is_skipped(locker) ? VERDICT_LEFT : VERDICT_NO;
 	}
 	ls_row_lock_end(locker);
 }

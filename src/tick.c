@@ -66,8 +66,8 @@ PG_FUNCTION_INFO_V1(leadstream_needs_seeds);
 #define SEED_STREAMS	1000
 #define SEED_BATCH		5000
 
-/* How long a tick waits for those who may not know of a new stream. */
-#define SEED_WAIT		"500ms"
+/* Milliseconds that a tick waits, in all, for those who are in the way of seeds. */
+#define SEED_PATIENCE	500
 
 /* _clock_now() -> timestamptz */
 Datum
@@ -128,12 +128,16 @@ typedef struct SeedPass
 	DueChange  *changes;
 	int			nchanges;
 	MemoryContext context;		/* of the changes' keys */
+	int		   *patience;
+	bool		is_complete;	/* nobody was left out */
 } SeedPass;
 
 static void
 write_seeds(SeedPass *pass)
 {
-	ls_due_seed(pass->set->contacts, pass->changes, pass->nchanges);
+	if (!ls_due_seed(pass->set->contacts, pass->snapshot, pass->changes, pass->nchanges,
+					 pass->patience))
+		pass->is_complete = false;
 	pass->nchanges = 0;
 	MemoryContextReset(pass->context);
 }
@@ -313,17 +317,6 @@ seed_pass(void *arg)
 	ls_judge_end(judge);
 }
 
-static void
-wait_for_writers(void *arg)
-{
-	int			nestlevel = NewGUCNestLevel();
-
-	(void) set_config_option("lock_timeout", SEED_WAIT, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	ls_writers_wait((List *) arg);
-	AtEOXact_GUC(true, nestlevel);
-}
-
 /* The enabled streams that are not seeded, of transactions that are over. */
 static List *
 unseeded_streams(void)
@@ -385,7 +378,8 @@ tables_of_streams(StreamSet *set, SeedStream *streams, int n)
 /*
  * Say that streams are seeded, and clean up: markers are of no use any more,
  * nor are seeds of contacts that have the match of a stream that matches them
- * once.  A stream that has begun another run is not meant.
+ * once.  A stream that has begun another run is not meant, and one that somebody
+ * is changing waits for the next tick.
  */
 static void
 finish_seeding(ContactSource *contacts, Datum ids, Datum runs, Datum once)
@@ -396,11 +390,13 @@ finish_seeding(ContactSource *contacts, Datum ids, Datum runs, Datum once)
 	Oid			userid;
 	int			sec_context;
 	Relation	rel;
+	SPIPlanPtr	plan;
+	Snapshot	snapshot;
 
 	if (ls_owner_begin(&owner))
 	{
 		ls_owner_run(OWNER_DROP_SEEDS, contacts, &ids, NULL);
-		ls_owner_run(OWNER_DROP_MARKERS, NULL, &ids, NULL);
+		ls_owner_run(OWNER_DROP_MARKERS, contacts, &ids, NULL);
 		if (SPI_execute_with_args(psprintf("delete from leadstream.due d where d.is_seed and d.stream_id = any ($1) and not exists ("
 										   "select from leadstream.stream_team t where t.stream_id = d.stream_id and not exists ("
 										   "select from leadstream.lead l join leadstream.lead_match m on m.lead_id = l.lead_id"
@@ -415,25 +411,36 @@ finish_seeding(ContactSource *contacts, Datum ids, Datum runs, Datum once)
 	rel = table_open(ls_catalog_relid("stream"), RowExclusiveLock);
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner, sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	if (SPI_execute_with_args("update leadstream.stream s set is_seeded = true"
-							  " from rows from (pg_catalog.unnest($1), pg_catalog.unnest($2)) as p (stream_id, run)"
-							  " where s.stream_id operator(pg_catalog.=) p.stream_id"
-							  " and s.run operator(pg_catalog.=) p.run and s.is_enabled",
-							  2, types, values, NULL, false, 0) < 0)
-		elog(ERROR, "SPI_execute_with_args failed");
+	plan = SPI_prepare("update leadstream.stream u set is_seeded = true"
+					   " where u.stream_id operator(pg_catalog.=) any (array("
+					   "select s.stream_id from leadstream.stream s,"
+					   " rows from (pg_catalog.unnest($1), pg_catalog.unnest($2)) as p (stream_id, run)"
+					   " where s.stream_id operator(pg_catalog.=) p.stream_id"
+					   " and s.run operator(pg_catalog.=) p.run and s.is_enabled"
+					   " for no key update of s skip locked))", 2, types);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	if (plan == NULL || SPI_execute_snapshot(plan, values, NULL, snapshot,
+											 InvalidSnapshot, false, true, 0) < 0)
+		elog(ERROR, "SPI_execute_snapshot failed");
+	UnregisterSnapshot(snapshot);
 	SetUserIdAndSecContext(userid, sec_context);
 	table_close(rel, NoLock);
 }
 
-/* Seed some streams; of one whose rule raises an error the program is gone. */
-static void
-seed_streams(StreamSet *set, SeedStream *streams, int n, bool is_foreign, bool is_of_future)
+/*
+ * Seed some streams; of one whose rule raises an error the program is gone, and
+ * of all if somebody was left out.
+ */
+static bool
+seed_streams(StreamSet *set, SeedStream *streams, int n, bool is_foreign, bool is_of_future,
+			 int *patience)
 {
-	SeedPass	pass = {.set = set, .is_of_future = is_of_future};
+	SeedPass	pass = {.set = set, .is_of_future = is_of_future, .patience = patience,
+	.is_complete = true};
 	ErrorData  *error = NULL;
 
 	if (n == 0)
-		return;
+		return true;
 	pass.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(pass.snapshot);
 	pass.streams = streams;
@@ -452,10 +459,13 @@ seed_streams(StreamSet *set, SeedStream *streams, int n, bool is_foreign, bool i
 		ls_streams_break(set, streams[0].stream, error);
 		streams[0].program = NULL;
 	}
+	for (int i = 0; i < n && !pass.is_complete; i++)
+		streams[i].program = NULL;
 	PopActiveSnapshot();
 	UnregisterSnapshot(pass.snapshot);
 	pfree(pass.changes);
 	MemoryContextDelete(pass.context);
+	return pass.is_complete;
 }
 
 /* Seed streams. */
@@ -471,7 +481,8 @@ seed(StreamSet *set, List *ids)
 	Datum	   *once;
 	int			nonce = 0;
 	ListCell   *lc;
-	ErrorData  *error;
+	int			patience = SEED_PATIENCE;
+	bool		is_complete;
 
 	streams = palloc(sizeof(SeedStream) * list_length(ids));
 	done = palloc(sizeof(Datum) * list_length(ids));
@@ -499,37 +510,38 @@ seed(StreamSet *set, List *ids)
 		ends[sort] = n;
 	}
 
-	error = n == 0 ? NULL : ls_attempt(wait_for_writers, tables_of_streams(set, streams, n));
-	if (error)
-		ereport(NOTICE,
-				(errmsg("streams are not looked after by the clock yet: %s", error->message),
-				 errdetail("Transactions that write their tables began before the streams were enabled."),
-				 errhint("The next tick tries again.")));
-	else
+	is_complete = n == 0 || ls_writers_gone(tables_of_streams(set, streams, n), &patience);
+	for (int sort = 0; sort < lengthof(ends) && is_complete; sort++)
 	{
-		for (int sort = 0; sort < lengthof(ends); sort++)
-		{
-			int			size = sort >= 2 ? 1 : SEED_STREAMS;
+		int			size = sort >= 2 ? 1 : SEED_STREAMS;
 
-			for (int i = sort == 0 ? 0 : ends[sort - 1]; i < ends[sort]; i += size)
-				seed_streams(set, streams + i, Min(size, ends[sort] - i), sort >= 2,
-							 sort % 2 == 1);
-		}
-		for (int i = 0; i < n; i++)
+		for (int i = sort == 0 ? 0 : ends[sort - 1]; i < ends[sort] && is_complete; i += size)
 		{
-			if (streams[i].program == NULL)
-				continue;
-			done[ndone] = Int32GetDatum(streams[i].stream->row->stream_id);
-			if (streams[i].stream->row->requalify_after == NULL)
-				once[nonce++] = done[ndone];
-			runs[ndone++] = Int32GetDatum(streams[i].stream->row->run);
+			int			several = Min(size, ends[sort] - i);
+
+			is_complete = seed_streams(set, streams + i, several, sort >= 2, sort % 2 == 1,
+									   &patience);
+			for (int k = i; k < i + several; k++)
+			{
+				if (streams[k].program == NULL)
+					continue;
+				done[ndone] = Int32GetDatum(streams[k].stream->row->stream_id);
+				if (streams[k].stream->row->requalify_after == NULL)
+					once[nonce++] = done[ndone];
+				runs[ndone++] = Int32GetDatum(streams[k].stream->row->run);
+			}
 		}
-		if (ndone > 0)
-			finish_seeding(set->contacts,
-						   ls_owner_array(done, NULL, ndone, INT4OID),
-						   ls_owner_array(runs, NULL, ndone, INT4OID),
-						   ls_owner_array(once, NULL, nonce, INT4OID));
 	}
+	if (ndone > 0)
+		finish_seeding(set->contacts,
+					   ls_owner_array(done, NULL, ndone, INT4OID),
+					   ls_owner_array(runs, NULL, ndone, INT4OID),
+					   ls_owner_array(once, NULL, nonce, INT4OID));
+	if (!is_complete)
+		ereport(NOTICE,
+				(errmsg("streams are not looked after by the clock yet"),
+				 errdetail("Transactions are in the way that write what the streams speak of, or delete contacts."),
+				 errhint("The next tick tries again.")));
 }
 
 /* Seed all streams that wait for it, unless somebody else does. */

@@ -26,6 +26,8 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/array.h"
@@ -42,6 +44,9 @@ PG_FUNCTION_INFO_V1(leadstream_wait_for_writers);
 #define WRITER_LOCKS \
 	(LOCKBIT_ON(RowExclusiveLock) | LOCKBIT_ON(ShareRowExclusiveLock) | \
 	 LOCKBIT_ON(ExclusiveLock) | LOCKBIT_ON(AccessExclusiveLock))
+
+/* Those who do not want to wait look again after so many milliseconds. */
+#define PATIENCE_STEP	10
 
 typedef struct Writer
 {
@@ -110,11 +115,11 @@ announce(const Writer *writer)
 	}
 }
 
-void
-ls_writers_wait(List *relids)
+/* Who writes tables, their partitions and children now, but ourselves? */
+static Writer *
+find_writers(List *relids, int *n)
 {
 	List	   *tables = NIL;
-	Oid			match_relid = ls_catalog_relid("lead_match");
 	VirtualTransactionId self;
 	LockData   *locks;
 	Writer	   *writers;
@@ -126,8 +131,6 @@ ls_writers_wait(List *relids)
 			tables = list_concat_unique_oid(tables,
 											find_all_inheritors(lfirst_oid(lc),
 																NoLock, NULL));
-	if (OidIsValid(match_relid))
-		tables = list_append_unique_oid(tables, match_relid);
 
 	GET_VXID_FROM_PGPROC(self, *MyProc);
 	locks = GetLockStatusData();
@@ -158,7 +161,20 @@ ls_writers_wait(List *relids)
 		writers[nwriters].relid = lock->locktag.locktag_field2;
 		nwriters++;
 	}
+	*n = nwriters;
+	return writers;
+}
 
+void
+ls_writers_wait(List *relids)
+{
+	Oid			match_relid = ls_catalog_relid("lead_match");
+	Writer	   *writers;
+	int			nwriters;
+
+	if (OidIsValid(match_relid))
+		relids = list_append_unique_oid(list_copy(relids), match_relid);
+	writers = find_writers(relids, &nwriters);
 	for (int i = 0; i < nwriters; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -168,6 +184,34 @@ ls_writers_wait(List *relids)
 		(void) VirtualXactLock(writers[i].vxid, true);
 	}
 	pfree(writers);
+}
+
+bool
+ls_writers_gone(List *relids, int *patience)
+{
+	int			nwriters;
+	Writer	   *writers = find_writers(relids, &nwriters);
+	bool		all = true;
+
+	for (int i = 0; i < nwriters && all; i++)
+		while (all && !VirtualXactLock(writers[i].vxid, false))
+			all = ls_writers_be_patient(patience);
+	pfree(writers);
+	return all;
+}
+
+bool
+ls_writers_be_patient(int *patience)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (*patience <= 0)
+		return false;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 PATIENCE_STEP, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	*patience -= PATIENCE_STEP;
+	CHECK_FOR_INTERRUPTS();
+	return true;
 }
 
 /* wait_for_writers(regclass[]) */

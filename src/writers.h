@@ -19,4 +19,14 @@
  */
 extern void ls_writers_wait(List *relids);
 
+/*
+ * Have those writers of the tables, but of lead_match, who are there now ended
+ * before our patience, in milliseconds, is at an end?  Looks again and again
+ * instead of waiting: who waits for nobody is in nobody's deadlock.
+ */
+extern bool ls_writers_gone(List *relids, int *patience);
+
+/* Let a moment pass; false if there is no patience left. */
+extern bool ls_writers_be_patient(int *patience);
+
 #endif							/* LS_WRITERS_H */
