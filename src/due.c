@@ -15,9 +15,10 @@
  * that never comes if there is nothing to wait for; where there are both, the
  * seed is the older knowledge and counts for nothing.
  *
- * An entry names the run of its stream.  What a run leaves behind is removed
- * when it ends, except by transactions that were in flight; that is told by
- * its run, and goes when it is due.
+ * An entry names the run of its stream.  What a run leaves behind is not removed
+ * by whoever ends it, who may be idle in his transaction, with writers waiting
+ * for the entries; a tick does it afterwards.  What transactions add that were
+ * in flight even then is told by its run, and goes when it is due.
  *
  *-------------------------------------------------------------------------
  */
@@ -295,15 +296,17 @@ ls_due_seed(ContactSource *contacts, Snapshot snapshot, DueChange *changes, int 
 	return is_complete;
 }
 
-void
-ls_due_empty(int32 stream_id)
+int64
+ls_due_empty(int32 stream_id, int32 run, int64 limit)
 {
 	Oid			relid = ls_catalog_relid("due");
-	Datum		value = Int32GetDatum(stream_id);
+	Datum		values[3] = {Int32GetDatum(stream_id), Int32GetDatum(run), Int64GetDatum(limit)};
 	OwnerState	owner;
+	int64		n;
 
 	if (!OidIsValid(relid) || is_empty(relid) || !ls_owner_begin(&owner))
-		return;
-	ls_owner_run(OWNER_EMPTY_DUE, NULL, &value, NULL);
+		return 0;
+	n = ls_owner_run(OWNER_EMPTY_DUE, NULL, values, NULL);
 	ls_owner_end(&owner);
+	return n;
 }

@@ -78,7 +78,10 @@ extern void ls_due_write(ContactSource *contacts, DueChange *changes, int n);
 extern bool ls_due_seed(ContactSource *contacts, Snapshot snapshot, DueChange *changes,
 						int n, int *patience);
 
-/* Remove a stream's entries, but those that somebody else has a hand on. */
-extern void ls_due_empty(int32 stream_id);
+/*
+ * Remove up to so many entries of a stream's runs before one, but those that
+ * somebody else has a hand on; returns how many.
+ */
+extern int64 ls_due_empty(int32 stream_id, int32 run, int64 limit);
 
 #endif							/* LS_DUE_H */

@@ -97,7 +97,7 @@ leadstream_enter_stream(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 	{
 		ls_keys_replace(old.stream_id, NULL, false, NULL, NULL, 0);
-		ls_due_empty(old.stream_id);
+		(void) ls_due_empty(old.stream_id, PG_INT32_MAX, PG_INT64_MAX);
 		return PointerGetDatum(NULL);
 	}
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
@@ -107,9 +107,6 @@ leadstream_enter_stream(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	}
 	ls_stream_row(&row, trigdata->tg_newtuple, desc);
-	/* what waits is of the run that has ended */
-	if (old.is_enabled && (!row.is_enabled || row.run != old.run))
-		ls_due_empty(old.stream_id);
 	if (row.stream_id != old.stream_id)
 		ls_keys_replace(old.stream_id, NULL, false, NULL, NULL, 0);
 	else if (row.is_enabled == old.is_enabled &&

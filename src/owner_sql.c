@@ -258,11 +258,12 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"set run = excluded.run, at = excluded.at, arrival = excluded.arrival"
 	},
 
-	/* Nothing waits of a stream any more: stream. */
+	/* Nothing waits of a stream's runs before one any more: stream, run, limit. */
 	[OWNER_EMPTY_DUE] = {
-		{INT4OID},
+		{INT4OID, INT4OID, INT8OID},
 		"delete from leadstream.due d where d.ctid = any (array("
-		"select w.ctid from leadstream.due w where w.stream_id = $1 for update skip locked))"
+		"select w.ctid from leadstream.due w where w.stream_id = $1 and w.run < $2"
+		" limit $3 for update skip locked))"
 	},
 
 	/*

@@ -17,6 +17,8 @@
  * tables that it reads, so a tick waits a moment for who writes there now, and
  * if that is not enough leaves the stream for the next one.
  *
+ * Last, what earlier runs of streams have left in the queue is removed.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -317,12 +319,30 @@ seed_pass(void *arg)
 	ls_judge_end(judge);
 }
 
-/* The enabled streams that are not seeded, of transactions that are over. */
+/* The enabled streams that are not seeded, of transactions that are over, */
+static bool
+is_unseeded(HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+
+	return DatumGetBool(heap_getattr(tuple, STREAM_IS_ENABLED, desc, &isnull)) &&
+		!DatumGetBool(heap_getattr(tuple, STREAM_IS_SEEDED, desc, &isnull));
+}
+
+/* or those that have something left behind. */
+static bool
+is_littered(HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+
+	return DatumGetBool(heap_getattr(tuple, STREAM_IS_LITTERED, desc, &isnull));
+}
+
 static List *
-unseeded_streams(void)
+find_streams(const char *index_name, bool (*is_meant) (HeapTuple tuple, TupleDesc desc))
 {
 	Oid			relid = ls_catalog_relid("stream");
-	Oid			index = get_relname_relid("stream_unseeded_idx", get_rel_namespace(relid));
+	Oid			index = get_relname_relid(index_name, get_rel_namespace(relid));
 	Relation	rel = table_open(relid, AccessShareLock);
 	List	   *ids = NIL;
 	SysScanDesc scan;
@@ -337,14 +357,19 @@ unseeded_streams(void)
 
 		/* nobody else can know of what our own transaction has done */
 		if (!TransactionIdIsCurrentTransactionId(by) &&
-			DatumGetBool(heap_getattr(tuple, STREAM_IS_ENABLED, RelationGetDescr(rel), &isnull)) &&
-			!DatumGetBool(heap_getattr(tuple, STREAM_IS_SEEDED, RelationGetDescr(rel), &isnull)))
+			is_meant(tuple, RelationGetDescr(rel)))
 			ids = lappend_int(ids, DatumGetInt32(heap_getattr(tuple, STREAM_ID,
 															  RelationGetDescr(rel), &isnull)));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return ids;
+}
+
+static List *
+unseeded_streams(void)
+{
+	return find_streams("stream_unseeded_idx", is_unseeded);
 }
 
 /* One seeds at a time: two would wait for each other. */
@@ -376,6 +401,41 @@ tables_of_streams(StreamSet *set, SeedStream *streams, int n)
 }
 
 /*
+ * Set something of streams that a condition still holds of; what somebody is
+ * changing is left alone.
+ */
+static void
+mark_streams(const char *what, const char *condition, Datum ids, Datum runs)
+{
+	Oid			types[2] = {INT4ARRAYOID, INT4ARRAYOID};
+	Datum		values[2] = {ids, runs};
+	Relation	rel = table_open(ls_catalog_relid("stream"), RowExclusiveLock);
+	Oid			userid;
+	int			sec_context;
+	SPIPlanPtr	plan;
+	Snapshot	snapshot;
+
+	/* the streams are the extension's */
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner, sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	plan = SPI_prepare(psprintf("update leadstream.stream u set %s"
+								" where u.stream_id operator(pg_catalog.=) any (array("
+								"select s.stream_id from leadstream.stream s,"
+								" rows from (pg_catalog.unnest($1), pg_catalog.unnest($2)) as p (stream_id, run)"
+								" where s.stream_id operator(pg_catalog.=) p.stream_id and %s"
+								" for no key update of s skip locked))", what, condition),
+					   2, types);
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	if (plan == NULL || SPI_execute_snapshot(plan, values, NULL, snapshot,
+											 InvalidSnapshot, false, true, 0) < 0)
+		elog(ERROR, "SPI_execute_snapshot failed");
+	UnregisterSnapshot(snapshot);
+	SetUserIdAndSecContext(userid, sec_context);
+	table_close(rel, NoLock);
+}
+
+/*
  * Say that streams are seeded, and clean up: markers are of no use any more,
  * nor are seeds of contacts that have the match of a stream that matches them
  * once.  A stream that has begun another run is not meant, and one that somebody
@@ -387,11 +447,6 @@ finish_seeding(ContactSource *contacts, Datum ids, Datum runs, Datum once)
 	Oid			types[2] = {INT4ARRAYOID, INT4ARRAYOID};
 	Datum		values[2] = {ids, runs};
 	OwnerState	owner;
-	Oid			userid;
-	int			sec_context;
-	Relation	rel;
-	SPIPlanPtr	plan;
-	Snapshot	snapshot;
 
 	if (ls_owner_begin(&owner))
 	{
@@ -407,24 +462,8 @@ finish_seeding(ContactSource *contacts, Datum ids, Datum runs, Datum once)
 		ls_owner_end(&owner);
 	}
 
-	/* the streams are the extension's */
-	rel = table_open(ls_catalog_relid("stream"), RowExclusiveLock);
-	GetUserIdAndSecContext(&userid, &sec_context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner, sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	plan = SPI_prepare("update leadstream.stream u set is_seeded = true"
-					   " where u.stream_id operator(pg_catalog.=) any (array("
-					   "select s.stream_id from leadstream.stream s,"
-					   " rows from (pg_catalog.unnest($1), pg_catalog.unnest($2)) as p (stream_id, run)"
-					   " where s.stream_id operator(pg_catalog.=) p.stream_id"
-					   " and s.run operator(pg_catalog.=) p.run and s.is_enabled"
-					   " for no key update of s skip locked))", 2, types);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	if (plan == NULL || SPI_execute_snapshot(plan, values, NULL, snapshot,
-											 InvalidSnapshot, false, true, 0) < 0)
-		elog(ERROR, "SPI_execute_snapshot failed");
-	UnregisterSnapshot(snapshot);
-	SetUserIdAndSecContext(userid, sec_context);
-	table_close(rel, NoLock);
+	mark_streams("is_seeded = true",
+				 "s.is_enabled and s.run operator(pg_catalog.=) p.run", ids, runs);
 }
 
 /*
@@ -684,6 +723,44 @@ walk_queue(int64 limit, DeliverCounts *counts, int64 *settled)
 	ls_streams_unpin(set);
 }
 
+/*
+ * Remove what earlier runs have left behind.  Comes last, for until the end of
+ * the transaction writers may have to wait for it.
+ */
+static void
+sweep(int64 limit, int64 *settled)
+{
+	List	   *ids = find_streams("stream_littered_idx", is_littered);
+	Datum	   *done = palloc(sizeof(Datum) * Max(list_length(ids), 1));
+	Datum	   *runs = palloc(sizeof(Datum) * Max(list_length(ids), 1));
+	int			ndone = 0;
+	ListCell   *lc;
+
+	foreach(lc, ids)
+	{
+		StreamRow  *row = ls_stream_read(lfirst_int(lc), NULL);
+		int32		run;
+
+		CHECK_FOR_INTERRUPTS();
+		if (row == NULL)
+			continue;
+		if (*settled >= limit)
+			break;
+		run = row->is_enabled ? row->run : row->run + 1;
+		*settled += ls_due_empty(row->stream_id, run, limit - *settled);
+		if (*settled >= limit)
+			break;
+		done[ndone] = Int32GetDatum(row->stream_id);
+		runs[ndone++] = Int32GetDatum(run);
+	}
+	if (ndone > 0)
+		mark_streams("is_littered = false",
+					 "p.run operator(pg_catalog.=) case when s.is_enabled then s.run"
+					 " else s.run operator(pg_catalog.+) 1 end",
+					 ls_owner_array(done, NULL, ndone, INT4OID),
+					 ls_owner_array(runs, NULL, ndone, INT4OID));
+}
+
 /* _tick(batch bigint) -> (leads bigint, settled bigint); batch null: all */
 Datum
 leadstream_tick(PG_FUNCTION_ARGS)
@@ -707,6 +784,7 @@ leadstream_tick(PG_FUNCTION_ARGS)
 		LockRelationOid(match_relid, RowExclusiveLock);
 		seed_unseeded();
 		walk_queue(limit, &counts, &settled);
+		sweep(limit, &settled);
 	}
 	SPI_finish();
 	values[0] = Int64GetDatum(counts.leads);

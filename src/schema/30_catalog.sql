@@ -80,9 +80,11 @@ create table leadstream.stream (
 	enabled_at		timestamptz,
 	is_seeded		boolean not null default false,
 	requalify_after	interval check (requalify_after >= '0'),
+	is_littered		boolean not null default false,
 	unique (account, stream)
 );
 create index stream_unseeded_idx on leadstream.stream (stream_id) where is_enabled and not is_seeded;
+create index stream_littered_idx on leadstream.stream (stream_id) where is_littered;
 comment on table leadstream.stream is
 'the lead streams; the view streams shows them to people';
 comment on column leadstream.stream.changed is
@@ -141,6 +143,8 @@ comment on sequence leadstream.segment_segment_id_seq is 'ids of segments';
 
 comment on column leadstream.stream.requalify_after is
 'how long after a match a new one reopens the lead, if it is closed by then; null: never';
+comment on column leadstream.stream.is_littered is
+'earlier runs may have left something in leadstream.due, which the next tick() removes: not who ends a run, for writers in flight would wait for him';
 
 select pg_extension_config_dump('leadstream.contact_source', '');
 select pg_extension_config_dump('leadstream.activity_source', '');
@@ -198,6 +202,9 @@ begin
 		new.run := old.run + 1;
 		new.enabled_at := leadstream._clock_now();
 		new.is_seeded := not leadstream._needs_seeds(new.rule, new.account);
+	end if;
+	if tg_op = 'UPDATE' and old.is_enabled and (not new.is_enabled or new.run <> old.run) then
+		new.is_littered := true;
 	end if;
 	return new;
 end
