@@ -29,6 +29,7 @@
 #include "stream_cache.h"
 
 PG_FUNCTION_INFO_V1(leadstream_enter_stream);
+PG_FUNCTION_INFO_V1(leadstream_end_run);
 PG_FUNCTION_INFO_V1(leadstream_enter_streams);
 
 /* Put the entries of a stream in place; returns whether it has keys. */
@@ -117,6 +118,35 @@ leadstream_enter_stream(PG_FUNCTION_ARGS)
 			   memcmp(row.rule, old.rule, VARSIZE(row.rule)) == 0)))
 		return PointerGetDatum(NULL);
 	(void) enter_stream(&row);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Deferred trigger on leadstream.stream: AFTER UPDATE of a row.  What waits of
+ * a run that has ended is removed at the very end of the transaction, for
+ * whoever writes for a contact of which something waits would wait for us.
+ * What others have a hand on then is left to a tick().
+ */
+Datum
+leadstream_end_run(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	StreamRow	row;
+	StreamRow	old;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) ||
+		!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ||
+		RelationGetRelid(trigdata->tg_relation) != ls_catalog_relid("stream"))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("end_run must be fired AFTER UPDATE of a row, on leadstream.stream")));
+	ls_stream_row(&old, trigdata->tg_trigtuple, RelationGetDescr(trigdata->tg_relation));
+	ls_stream_row(&row, trigdata->tg_newtuple, RelationGetDescr(trigdata->tg_relation));
+	if (old.is_enabled && (!row.is_enabled || row.run != old.run))
+		(void) ls_due_empty(old.stream_id, row.is_enabled ? row.run : PG_INT32_MAX,
+							PG_INT64_MAX);
 	return PointerGetDatum(NULL);
 }
 

@@ -444,8 +444,7 @@ mark_streams(const char *what, const char *condition, Datum ids, Datum runs)
 static void
 finish_seeding(ContactSource *contacts, Datum ids, Datum runs, Datum once)
 {
-	Oid			types[2] = {INT4ARRAYOID, INT4ARRAYOID};
-	Datum		values[2] = {ids, runs};
+	Oid			types[1] = {INT4ARRAYOID};
 	OwnerState	owner;
 
 	if (ls_owner_begin(&owner))

@@ -52,6 +52,21 @@ alter table leadstream.stream enable always trigger enter;
 comment on trigger enter on leadstream.stream is
 'enters the stream where what concerns it finds it';
 
+create function leadstream.end_run() returns trigger
+language c volatile parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_end_run';
+comment on function leadstream.end_run() is
+'trigger: removes what waits in leadstream.due of a run that has ended, when the transaction commits';
+revoke execute on function leadstream.end_run() from public;
+
+create constraint trigger end_run after update on leadstream.stream
+	deferrable initially deferred
+	for each row when (old.is_enabled and (not new.is_enabled or new.run <> old.run))
+	execute function leadstream.end_run();
+alter table leadstream.stream enable always trigger end_run;
+comment on trigger end_run on leadstream.stream is
+'removes what waits of a run that has ended';
+
 create trigger enter_none after truncate on leadstream.stream
 	for each statement execute function leadstream.enter_stream();
 alter table leadstream.stream enable always trigger enter_none;

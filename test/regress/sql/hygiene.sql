@@ -64,7 +64,7 @@ insert into listed select 'acts', unnest('{
 	drop_segment,alter_segment,create_segment,fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,
-	capture,enter_stream,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
+	capture,enter_stream,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
 	_create_lead_tables,_create_due_table,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
