@@ -236,14 +236,17 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 
 	/*
 	 * What waits of contacts and streams: contacts, streams, and three that do
-	 * not matter and are the same for the next.
+	 * not matter and are the same for the next.  Whom the contact's lock does
+	 * not keep away, a tick that seeds or sweeps, is left alone with his: a
+	 * REPEATABLE READ transaction would fail otherwise.
 	 */
 	[OWNER_REMOVE_DUE] = {
 		{ANYARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, BOOLOID},
 		"delete from leadstream.due d where d.ctid = any (array("
 		"select o.ctid from rows from (unnest($1), unnest($2)) as p (contact_id, stream_id)"
 		" cross join lateral (select w.ctid from leadstream.due w"
-		"  where w.contact_id % p.contact_id and w.stream_id + 0 = p.stream_id offset 0) o))"
+		"  where w.contact_id % p.contact_id and w.stream_id + 0 = p.stream_id offset 0"
+		"  for update skip locked) o))"
 	},
 
 	/* The same is to wait: contacts, streams, runs, at, arrival, seeds? */
@@ -256,6 +259,16 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"order by p.i "
 		"on conflict (contact_id, stream_id, is_seed) do update "
 		"set run = excluded.run, at = excluded.at, arrival = excluded.arrival"
+	},
+
+	/*
+	 * Seeds of streams that were not seeded to the end; who judges must not
+	 * meet them while they are written again: streams.
+	 */
+	[OWNER_UNDO_SEEDS] = {
+		{INT4ARRAYOID},
+		"delete from leadstream.due d where d.ctid = any (array("
+		"select w.ctid from leadstream.due w where w.stream_id = any ($1) and w.is_seed for update skip locked))"
 	},
 
 	/* Nothing waits of a stream's runs before one any more: stream, run, limit. */

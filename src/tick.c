@@ -465,6 +465,27 @@ finish_seeding(ContactSource *contacts, Datum ids, Datum runs, Datum once)
 				 "s.is_enabled and s.run operator(pg_catalog.=) p.run", ids, runs);
 }
 
+/* Take the seeds of streams back, and their programs. */
+static void
+undo_seeds(SeedStream *streams, int n)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * n);
+	Datum		value;
+	OwnerState	owner;
+
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = Int32GetDatum(streams[i].stream->row->stream_id);
+		streams[i].program = NULL;
+	}
+	value = ls_owner_array(ids, NULL, n, INT4OID);
+	if (ls_owner_begin(&owner))
+	{
+		ls_owner_run(OWNER_UNDO_SEEDS, NULL, &value, NULL);
+		ls_owner_end(&owner);
+	}
+}
+
 /*
  * Seed some streams; of one whose rule raises an error the program is gone, and
  * of all if somebody was left out.
@@ -497,8 +518,8 @@ seed_streams(StreamSet *set, SeedStream *streams, int n, bool is_foreign, bool i
 		ls_streams_break(set, streams[0].stream, error);
 		streams[0].program = NULL;
 	}
-	for (int i = 0; i < n && !pass.is_complete; i++)
-		streams[i].program = NULL;
+	if (!pass.is_complete)
+		undo_seeds(streams, n);
 	PopActiveSnapshot();
 	UnregisterSnapshot(pass.snapshot);
 	pfree(pass.changes);

@@ -27,7 +27,7 @@ make_world($node, 'source');
 my @tables = qw(public.contact public.visit public.form public.mail
   leadstream.contact_source leadstream.activity_source leadstream.team
   leadstream.stage leadstream.stream_version leadstream.stream_team leadstream.segment
-  leadstream.lead leadstream.lead_match leadstream.lead_event);
+  leadstream.lead leadstream.lead_match leadstream.lead_event leadstream.due);
 
 sub rows_of
 {
