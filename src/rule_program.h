@@ -86,7 +86,7 @@ typedef struct RuleProgram
 	AggregateProgram *aggregates;
 	int			naggregates;
 	ParamListInfo params;		/* the clock and the aggregates of a test */
-	bool		turns_by_time;	/* see ls_rule_turns_by_time */
+	bool		turns_by_time;	/* see rule_turns.h */
 	bool		has_times;		/* does it read rows that have a time? */
 	Piece	   *fields;			/* as bound->fields was, if it was bound apart */
 } RuleProgram;
@@ -101,18 +101,6 @@ extern RuleProgram *ls_program_make(const BoundRule *bound);
 /* Bind a rule and make a program, leaving nothing else behind. */
 extern RuleProgram *ls_program_from_rule(const Rule *rule, ContactSource *contacts,
 										 List *activities);
-
-/*
- * Can time alone make the rule true of a contact that has no rows in the
- * future?
- */
-extern bool ls_rule_turns_by_time(const BoundRule *bound);
-
-/*
- * Is there something to be found out about contacts when the rule is put to
- * work: does it turn by time, or speak of rows that may lie in the future?
- */
-extern bool ls_rule_needs_seeds(const BoundRule *bound);
 
 /* A piece of the program, ready to run. */
 extern ExprState *ls_program_compile(RuleProgram *program, Piece *piece);

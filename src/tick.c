@@ -52,6 +52,7 @@
 #include "guc.h"
 #include "owner_sql.h"
 #include "rule_timeline.h"
+#include "rule_turns.h"
 #include "segment.h"
 #include "settle.h"
 #include "stream_read.h"
