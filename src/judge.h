@@ -40,6 +40,7 @@ struct Judge
 	RowFilter	filter;			/* asked by rule_timeline.c, before anything is
 								 * done with a row; NULL: of none */
 	void	   *filter_arg;
+	MemoryContext timeline_mcxt;	/* reset with each timeline; NULL: not yet */
 };
 
 /* Get ready to run pieces of a program over the contact stepped to. */

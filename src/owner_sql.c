@@ -282,14 +282,18 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	/*
 	 * Seeds of contacts of which more is known, and then the markers, of
 	 * streams that have been seeded: streams.  A marker that came in between
-	 * still stands against its seed.
+	 * still stands against its seed.  One stream after the other, for an array
+	 * tempts the planner to walk all of the primary key for each.
 	 */
 	[OWNER_DROP_SEEDS] = {
 		{INT4ARRAYOID},
-		"delete from leadstream.due d where d.is_seed and d.stream_id = any ($1)"
-		" and exists (select from leadstream.due o"
-		"  where o.contact_id % d.contact_id and o.stream_id + 0 = d.stream_id"
-		"  and not o.is_seed and o.run = d.run offset 0)"
+		"delete from leadstream.due d where d.ctid = any (array("
+		"select s.ctid from unnest($1) as p (stream_id)"
+		" cross join lateral (select w.ctid from leadstream.due w"
+		"  where w.stream_id = p.stream_id and w.is_seed is not false"
+		"  and exists (select from leadstream.due o"
+		"   where o.contact_id % w.contact_id and o.stream_id + 0 = w.stream_id"
+		"   and not o.is_seed and o.run = w.run offset 0) offset 0) s))"
 	},
 	[OWNER_DROP_MARKERS] = {
 		{INT4ARRAYOID},

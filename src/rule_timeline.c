@@ -14,7 +14,7 @@
  * Usually only what is ahead is asked for.  Then rows that have ceased to count
  * need not be read, nor more of those that do than any test can tell apart.
  *
- * Everything lives in the Judge's memory of the contact stepped to.
+ * Everything lives in a memory of the Judge's, until the next timeline.
  *
  *-------------------------------------------------------------------------
  */
@@ -657,11 +657,18 @@ node_timeline(TimelineState *state, NodeProgram *node, NodeTimeline *result)
 RuleTimeline *
 ls_judge_timeline(Judge *judge, RuleProgram *program, TimestampTz from, bool all)
 {
-	MemoryContext oldcxt = MemoryContextSwitchTo(judge->contact_mcxt);
-	RuleTimeline *result = palloc0(sizeof(RuleTimeline));
-	TimelineState state = {judge, program, result, all};
+	MemoryContext oldcxt;
+	RuleTimeline *result;
+	TimelineState state = {judge, program, NULL, all};
 
 	Assert(judge->contact != NULL);
+	/* a contact may have many rows, and be asked of for many streams */
+	if (judge->timeline_mcxt == NULL)
+		judge->timeline_mcxt = AllocSetContextCreate(judge->mcxt, "leadstream timeline",
+													 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(judge->timeline_mcxt);
+	oldcxt = MemoryContextSwitchTo(judge->timeline_mcxt);
+	state.result = result = palloc0(sizeof(RuleTimeline));
 	result->from = from;
 	result->aggregates = palloc0(sizeof(AggregateTimeline) * Max(program->naggregates, 1));
 	ls_judge_take_program(judge, program);

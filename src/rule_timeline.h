@@ -73,7 +73,8 @@ typedef struct RuleTimeline
 /*
  * The rule's timeline of the contact stepped to, from an instant on (DT_NOBEGIN:
  * all time).  With "all", every condition and row is gone through; otherwise
- * only what it takes to know when the rule is true.  Good until the next step.
+ * only what it takes to know when the rule is true.  Good until the next call
+ * or step.
  */
 extern RuleTimeline *ls_judge_timeline(Judge *judge, RuleProgram *program,
 									   TimestampTz from, bool all);

@@ -145,6 +145,44 @@ write_seeds(SeedPass *pass)
 	MemoryContextReset(pass->context);
 }
 
+/* Streams that are passed over together are in the order of their accounts. */
+static int
+cmp_accounts(const void *a, const void *b)
+{
+	return strcmp(((const SeedStream *) a)->stream->row->account,
+				  ((const SeedStream *) b)->stream->row->account);
+}
+
+/* Where an account's streams begin, or others if it has none. */
+static int
+first_of_account(SeedPass *pass, const char *account)
+{
+	int			low = 0;
+	int			high = pass->nstreams;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (strcmp(pass->streams[middle].stream->row->account, account) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Does a pass speak of the contact that the judge stepped to? */
+static bool
+is_spoken_of(SeedPass *pass, Judge *judge)
+{
+	const char *account = ls_judge_account(judge);
+	int			first = first_of_account(pass, account);
+
+	return first < pass->nstreams &&
+		strcmp(pass->streams[first].stream->row->account, account) == 0;
+}
+
 /* Find out of the contact that the judge stepped to when rules turn true. */
 static void
 seed_contact(SeedPass *pass, Judge *judge, int16 len, bool byval)
@@ -153,7 +191,7 @@ seed_contact(SeedPass *pass, Judge *judge, int16 len, bool byval)
 	Datum		key = (Datum) 0;
 	bool		has_key = false;
 
-	for (int i = 0; i < pass->nstreams; i++)
+	for (int i = first_of_account(pass, account); i < pass->nstreams; i++)
 	{
 		SeedStream *seed = &pass->streams[i];
 		const StreamRow *row = seed->stream->row;
@@ -161,8 +199,9 @@ seed_contact(SeedPass *pass, Judge *judge, int16 len, bool byval)
 		bool		is_true;
 		DueChange  *change;
 
-		if (strcmp(account, row->account) != 0 ||
-			!ls_timeline_next(ls_judge_timeline(judge, seed->program, seed->from, false),
+		if (strcmp(account, row->account) != 0)
+			break;
+		if (!ls_timeline_next(ls_judge_timeline(judge, seed->program, seed->from, false),
 							  seed->from, &at, &is_true))
 			continue;
 		if (!has_key)
@@ -211,7 +250,7 @@ seed_all(SeedPass *pass, Judge *judge, int16 len, bool byval)
 			RowPlace	place = {RelationGetRelid(rel), slot->tts_tid};
 
 			CHECK_FOR_INTERRUPTS();
-			if (!ls_judge_contact_at(judge, (Datum) 0, &place))
+			if (!ls_judge_contact_at(judge, (Datum) 0, &place) || !is_spoken_of(pass, judge))
 				continue;
 			/* its rows are found by the key, which is in its own row */
 			if (!ls_judge_contact_at(judge, ls_judge_key(judge), &place))
@@ -550,6 +589,8 @@ seed(StreamSet *set, List *ids)
 	once = palloc(sizeof(Datum) * list_length(ids));
 	for (int sort = 0; sort < lengthof(ends); sort++)
 	{
+		int			n_of_sort;
+
 		foreach(lc, ids)
 		{
 			CachedStream *stream = ls_streams_get(set, lfirst_int(lc));
@@ -568,6 +609,8 @@ seed(StreamSet *set, List *ids)
 			n++;
 		}
 		ends[sort] = n;
+		n_of_sort = sort == 0 ? n : n - ends[sort - 1];
+		qsort(streams + n - n_of_sort, n_of_sort, sizeof(SeedStream), cmp_accounts);
 	}
 
 	is_complete = n == 0 || ls_writers_gone(tables_of_streams(set, streams, n), &patience);
