@@ -24,6 +24,7 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -269,6 +270,31 @@ ls_catalog_key_operator(const ContactSource *contacts)
 	return result;
 }
 
+/* The events of a kind. */
+static uint32
+read_events(Datum value)
+{
+	uint32		result = 0;
+	Datum	   *events;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT,
+					  &events, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *event = nulls[i] ? "" : TextDatumGetCString(events[i]);
+
+		if (strcmp(event, "insert") == 0)
+			result |= EVENT_INSERT;
+		else if (strcmp(event, "update") == 0)
+			result |= EVENT_UPDATE;
+		else if (strcmp(event, "delete") == 0)
+			result |= EVENT_DELETE;
+	}
+	return result;
+}
+
 List *
 ls_catalog_activities(void)
 {
@@ -307,6 +333,8 @@ ls_catalog_activities(void)
 		value = heap_getattr(tuple, ACTIVITY_SOURCE_ONLY, desc, &isnull);
 		if (!isnull)
 			s->only = (Rule *) PG_DETOAST_DATUM_COPY(value);
+		value = heap_getattr(tuple, ACTIVITY_SOURCE_EVENTS, desc, &isnull);
+		s->events = isnull ? EVENT_INSERT : read_events(value);
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(s->relid)))
 			continue;
 		s->contact_type = s->contact_attno == InvalidAttrNumber ? InvalidOid :

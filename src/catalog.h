@@ -37,6 +37,7 @@
 #define ACTIVITY_SOURCE_TIME		5
 #define ACTIVITY_SOURCE_ONLY		6
 #define ACTIVITY_SOURCE_ACCOUNT		7
+#define ACTIVITY_SOURCE_EVENTS		8
 
 #define STREAM_ID					1
 #define STREAM_ACCOUNT				2
@@ -83,6 +84,11 @@ typedef enum SourceOrigin
 	SOURCE_LEADS				/* they are the leads of the contact: lead_rows.h */
 } SourceOrigin;
 
+/* What may happen to rows of a kind so that it is captured. */
+#define EVENT_INSERT		0x01
+#define EVENT_UPDATE		0x02
+#define EVENT_DELETE		0x04
+
 /* The source_id of kinds that are not attached. */
 #define OWN_SOURCE			(-1)
 
@@ -100,6 +106,7 @@ typedef struct ActivitySource
 	Oid			time_type;		/* timestamptz, timestamp or date */
 	AttrNumber	account_attno;	/* 0: rows do not say */
 	char	   *account_name;
+	uint32		events;			/* EVENT_*; 0: of a kind that is not attached */
 	uint64		digest;			/* where streams stand that its rows concern */
 	Rule	   *only;			/* NULL: all rows of the table */
 	char	   *missing;		/* a column that is gone, or is of a type that

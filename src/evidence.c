@@ -46,6 +46,7 @@ struct Witness
 	MemoryContext work;			/* for building one: large, what comes of it small */
 	const char *label;
 	const char *what;
+	const char *event;			/* NULL: not told */
 	Relation	rel;			/* NULL: there is no key to be read */
 	TupleTableSlot *slot;
 	int			nkeys;
@@ -114,6 +115,12 @@ ls_witness_may_tell(const Witness *witness, Oid relid)
 			return false;
 	}
 	return true;
+}
+
+void
+ls_witness_event(Witness *witness, const char *event)
+{
+	witness->event = event;
 }
 
 void
@@ -192,6 +199,11 @@ ls_witness_tell(Witness *witness, const ItemPointerData *row)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_text(&state, WJB_KEY, witness->label);
 	push_text(&state, WJB_VALUE, witness->what);
+	if (witness->event)
+	{
+		push_text(&state, WJB_KEY, "event");
+		push_text(&state, WJB_VALUE, witness->event);
+	}
 
 	/* ours, and maybe changed again since: any version has the key */
 	if (row && witness->rel &&

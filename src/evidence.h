@@ -21,6 +21,9 @@ typedef struct Witness Witness;
  */
 extern Witness *ls_witness_begin(const char *label, const char *what, Oid relid);
 
+/* Say besides what happened to the rows: "event". */
+extern void ls_witness_event(Witness *witness, const char *event);
+
 /* The evidence of a row, or of none (NULL). */
 extern Jsonb *ls_witness_tell(Witness *witness, const ItemPointerData *row);
 

@@ -64,6 +64,7 @@ typedef struct KeyLeaf
 	AttrNumber	key_attno;
 	TupleConversionMap *map;	/* NULL: same layout as the table opened */
 	TupleTableSlot *slot;		/* in the leaf's own layout */
+	TupleTableSlot *version;	/* the same, for another row; NULL until then */
 	IndexScanDesc index_scan;
 	int			index_nkeys;	/* keys the scan was made for */
 	IndexScanDesc entry_scan;	/* of entries: always three keys */
@@ -83,6 +84,7 @@ struct KeyScan
 	int			current;		/* leaf being read */
 	TupleTableSlot *slot;		/* in the layout of the table opened, if it has
 								 * children */
+	TupleTableSlot *version;	/* the same, for another row; NULL until then */
 	Datum		key;
 	bool		has_bound;
 	TimestampTz bound;
@@ -535,6 +537,80 @@ ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid)
 	return fresh;
 }
 
+void
+ls_keyscan_place(KeyScan *scan, RowPlace *place)
+{
+	KeyLeaf    *leaf = &scan->leaves[scan->current];
+
+	place->relid = RelationGetRelid(leaf->rel);
+	place->tid = leaf->slot->tts_tid;
+}
+
+/* Did this transaction make the version in the place "now" of this one? */
+static bool
+is_made_of(HeapTupleHeader row, const RowPlace *now)
+{
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(row)) &&
+		(HeapTupleHeaderIndicatesMovedPartitions(row) ||
+		 ItemPointerEquals(&row->t_ctid, unconstify(ItemPointerData *, &now->tid)));
+}
+
+/* Read a version of a row, with room for it made by need. */
+static TupleTableSlot *
+read_version(KeyScan *scan, KeyLeaf *leaf, const RowPlace *now, const RowPlace *before,
+			 CommandId since_cid, bool *is_fresh)
+{
+	ItemPointerData tid = before->tid;
+	CommandId	command = 0;
+	bool		should_free;
+	bool		is_made;
+	HeapTuple	tuple;
+
+	if (leaf->version == NULL)
+		leaf->version = table_slot_create(leaf->rel, NULL);
+	if (leaf->map && scan->version == NULL)
+		scan->version = MakeSingleTupleTableSlot(scan->slot->tts_tupleDescriptor,
+												 &TTSOpsVirtual);
+	if (!table_tuple_fetch_row_version(leaf->rel, &tid, SnapshotAny, leaf->version))
+		return NULL;
+	tuple = ExecFetchSlotHeapTuple(leaf->version, false, &should_free);
+	is_made = leaf->rel->rd_rel->relam != HEAP_TABLE_AM_OID ||
+		is_made_of(tuple->t_data, now);
+	*is_fresh = ls_row_is_ours(tuple->t_data, &command) && command >= since_cid;
+	if (should_free)
+		heap_freetuple(tuple);
+	if (!is_made)
+		return NULL;
+	return leaf->map == NULL ? leaf->version :
+		execute_attr_map_slot(leaf->map->attrMap, leaf->version, scan->version);
+}
+
+TupleTableSlot *
+ls_keyscan_version_before(KeyScan *scan, const RowPlace *now, const RowPlace *before,
+						  CommandId since_cid, bool *is_fresh)
+{
+	for (int i = 0; i < scan->nleaves; i++)
+		if (RelationGetRelid(scan->leaves[i].rel) == before->relid)
+		{
+			MemoryContext oldcxt = MemoryContextSwitchTo(scan->mcxt);
+			TupleTableSlot *result = read_version(scan, &scan->leaves[i], now, before,
+												  since_cid, is_fresh);
+
+			MemoryContextSwitchTo(oldcxt);
+			return result;
+		}
+	return NULL;
+}
+
+bool
+ls_keyscan_is_key(KeyScan *scan, Datum value, Datum key)
+{
+	KeyLeaf    *leaf = &scan->leaves[scan->current];
+
+	return DatumGetBool(FunctionCall2Coll(&leaf->key_eq_finfo, leaf->key_collation,
+										  value, key));
+}
+
 /*
  * Start over for index entries.  The scan has a descriptor of its own, so the
  * rows of ls_keyscan_next may be read meanwhile.
@@ -649,6 +725,8 @@ ls_keyscan_close(KeyScan *scan)
 		KeyLeaf    *leaf = &scan->leaves[i];
 
 		ExecDropSingleTupleTableSlot(leaf->slot);
+		if (leaf->version)
+			ExecDropSingleTupleTableSlot(leaf->version);
 		if (leaf->index_scan)
 			index_endscan(leaf->index_scan);
 		if (leaf->entry_scan)
@@ -661,6 +739,8 @@ ls_keyscan_close(KeyScan *scan)
 			free_conversion_map(leaf->map);
 		table_close(leaf->rel, NoLock);
 	}
+	if (scan->version)
+		ExecDropSingleTupleTableSlot(scan->version);
 	if (scan->slot)
 		ExecDropSingleTupleTableSlot(scan->slot);
 	pfree(scan->leaves);

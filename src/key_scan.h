@@ -88,6 +88,22 @@ extern TupleTableSlot *ls_keyscan_row_at(KeyScan *scan, const RowPlace *place);
 /* Was the row given last written by this transaction in since_cid or later? */
 extern bool ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid);
 
+/* Where is the row given last? */
+extern void ls_keyscan_place(KeyScan *scan, RowPlace *place);
+
+/*
+ * The version of a row in the place "before", whoever sees it, if this
+ * transaction made that in the place "now" of it; else NULL.  *is_fresh: was
+ * it written by this transaction in since_cid or later?  The slot is the
+ * scan's, but not that of the row given last.
+ */
+extern TupleTableSlot *ls_keyscan_version_before(KeyScan *scan, const RowPlace *now,
+												 const RowPlace *before,
+												 CommandId since_cid, bool *is_fresh);
+
+/* Does a value of the column equal a key, as the rows that are given do? */
+extern bool ls_keyscan_is_key(KeyScan *scan, Datum value, Datum key);
+
 /* Can a column of this type be compared with keys of that (base) type? */
 extern bool ls_keyscan_can_compare(Oid column_type, Oid key_type);
 

@@ -510,6 +510,52 @@ is_answered(const RowQuestion *question, int64 count, bool fresh)
 	return count >= question->enough && (fresh || !question->need_fresh);
 }
 
+/* Was the version of a row before the statement in the condition too? */
+static bool
+was_there(const RowReading *reading, const ActivitySource *source, KeyScan *scan,
+		  ExprState *where, TupleTableSlot *row, TupleTableSlot *before)
+{
+	ExprContext *econtext = reading->econtext;
+	TimestampTz at;
+	TimestampTz was_at;
+	bool		isnull;
+	Datum		value;
+
+	value = slot_getattr(before, source->contact_attno, &isnull);
+	if (isnull || !ls_keyscan_is_key(scan, value, reading->key))
+		return false;
+	if (source->time_attno != InvalidAttrNumber &&
+		!(ls_rowset_instant(source, row, reading->tz, &at) &&
+		  ls_rowset_instant(source, before, reading->tz, &was_at) && at == was_at))
+		return false;
+	if (where == NULL)
+		return true;
+	econtext->ecxt_outertuple = before;
+	value = ExecEvalExprSwitchContext(where, econtext, &isnull);
+	econtext->ecxt_outertuple = row;
+	return DatumGetBool(value) && !isnull;
+}
+
+bool
+ls_row_is_arriving(const RowReading *reading, const ActivitySource *source,
+				   KeyScan *scan, ExprState *where, TupleTableSlot *row)
+{
+	TupleTableSlot *before;
+	bool		is_looked_at;
+
+	if (!ls_keyscan_row_is_fresh(scan, reading->stmt_cid))
+		return false;
+	if (reading->changes == NULL)
+		return true;
+	before = ls_changes_before(reading->changes, scan, reading->stmt_cid, &is_looked_at);
+	if (!is_looked_at)
+		return false;
+	if (before == NULL)
+		return true;
+	return (source->events & EVENT_UPDATE) != 0 &&
+		!was_there(reading, source, scan, where, row, before);
+}
+
 /* Take a row in, if it passes, and see whether it counts. */
 static void
 take_row(RowSet *set, const RowReading *reading, ExprState *where,
@@ -532,7 +578,7 @@ take_row(RowSet *set, const RowReading *reading, ExprState *where,
 			return;
 	}
 	is_fresh = set->kept.has_fresh &&
-		ls_keyscan_row_is_fresh(set->scan->scan, reading->stmt_cid);
+		ls_row_is_arriving(reading, set->source, set->scan->scan, where, row);
 	if (!set->kept.is_full)
 	{
 		kept = keep(&set->kept, reading, at);

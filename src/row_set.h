@@ -14,6 +14,7 @@
 
 #include "catalog.h"
 #include "key_scan.h"
+#include "row_change.h"
 
 typedef struct RowSet RowSet;
 
@@ -27,6 +28,7 @@ typedef struct RowReading
 	pg_tz	   *tz;
 	CommandId	stmt_cid;		/* rows of this command or later are fresh;
 								 * InvalidCommandId: none */
+	RowChanges *changes;		/* but for what is here; NULL: nothing */
 	ExprContext *econtext;		/* with the contact's row and the clock */
 	MemoryContext mcxt;			/* reset with each contact */
 	uint64		contact_no;		/* of the contact stepped to; never 0 */
@@ -79,5 +81,13 @@ extern bool ls_rowset_oldest(TimestampTz clock, const Interval *within,
 /* When did the row happen?  False: it has no time. */
 extern bool ls_rowset_instant(const ActivitySource *source, TupleTableSlot *row,
 							  pg_tz *tz, TimestampTz *result);
+
+/*
+ * Is the row that a scan gave last, and that passes the where, new to it: did
+ * the statement insert it, or did its version before not pass, belong to
+ * another contact, or have another time?
+ */
+extern bool ls_row_is_arriving(const RowReading *reading, const ActivitySource *source,
+							   KeyScan *scan, ExprState *where, TupleTableSlot *row);
 
 #endif							/* LS_ROW_SET_H */

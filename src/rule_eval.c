@@ -128,6 +128,12 @@ ls_judge_begin(ContactSource *contacts, Snapshot snapshot, TimestampTz clock,
 	return judge;
 }
 
+void
+ls_judge_set_changes(Judge *judge, RowChanges *changes)
+{
+	judge->reading.changes = changes;
+}
+
 bool
 ls_judge_contact(Judge *judge, Datum key)
 {
@@ -618,7 +624,7 @@ aggregate_rows(Judge *judge, AggregateProgram *agg, AggregateValue *result)
 		if (!passes(judge, where, row))
 			continue;
 		if (need_fresh && !result->fresh)
-			result->fresh = ls_keyscan_row_is_fresh(scan, judge->reading.stmt_cid);
+			result->fresh = ls_row_is_arriving(&judge->reading, activity, scan, where, row);
 		accumulate(judge, agg, source, &acc, row, at,
 				   leaf ? RelationGetRelid(leaf) : InvalidOid, &tid);
 	}

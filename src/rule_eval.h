@@ -27,6 +27,13 @@ extern Judge *ls_judge_begin(ContactSource *contacts, Snapshot snapshot,
 							 TimestampTz clock, CommandId stmt_cid,
 							 Oid fresh_relid);
 
+/*
+ * Of the new ones, some are versions of older rows (row_change.h), or are not to
+ * be looked at.  NULL: all are new.
+ */
+struct RowChanges;
+extern void ls_judge_set_changes(Judge *judge, struct RowChanges *changes);
+
 /* Step to a contact; false if no such contact is visible. */
 extern bool ls_judge_contact(Judge *judge, Datum key);
 

@@ -38,6 +38,7 @@
 #include "parser/parser.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -704,6 +705,7 @@ ls_program_same_rows(const SourceProgram *a, const SourceProgram *b)
 		a->source->contact_attno == b->source->contact_attno &&
 		a->source->time_attno == b->source->time_attno &&
 		a->source->time_type == b->source->time_type &&
+		a->source->events == b->source->events &&
 		equal(a->where.expr, b->where.expr);
 }
 
@@ -796,6 +798,79 @@ ls_program_concerns(RuleProgram *program, int32 source_id, TupleTableSlot *slot)
 	econtext->ecxt_outertuple = NULL;
 	econtext->ecxt_param_list_info = NULL;
 	return result;
+}
+
+/* Do two rows differ in a column, or does nobody know? */
+static bool
+column_differs(TupleTableSlot *a, TupleTableSlot *b, AttrNumber attno)
+{
+	Form_pg_attribute att;
+	Datum		a_value;
+	Datum		b_value;
+	bool		a_null;
+	bool		b_null;
+
+	if (attno <= 0)
+		return true;
+	att = TupleDescAttr(a->tts_tupleDescriptor, attno - 1);
+	a_value = slot_getattr(a, attno, &a_null);
+	b_value = slot_getattr(b, attno, &b_null);
+	if (a_null || b_null)
+		return a_null != b_null;
+	return !datum_image_eq(a_value, b_value, att->attbyval, att->attlen);
+}
+
+typedef struct TwoVersions
+{
+	TupleTableSlot *a;
+	TupleTableSlot *b;
+} TwoVersions;
+
+/* Does an expression read a column of the activity in which they differ? */
+static bool
+reads_difference(Node *node, void *context)
+{
+	TwoVersions *versions = context;
+
+	if (node == NULL)
+		return false;
+	check_stack_depth();
+	if (IsA(node, Var))
+		return ((Var *) node)->varno == OUTER_VAR &&
+			column_differs(versions->a, versions->b, ((Var *) node)->varattno);
+	return expression_tree_walker(node, reads_difference, context);
+}
+
+bool
+ls_program_sees_change(const RuleProgram *program, int32 source_id,
+					   TupleTableSlot *a, TupleTableSlot *b)
+{
+	TwoVersions versions = {a, b};
+
+	for (int i = 0; i < program->naggregates; i++)
+	{
+		AggregateProgram *agg = &program->aggregates[i];
+		bool		has_order = agg->bound->func == RULE_AGG_FIRST ||
+			agg->bound->func == RULE_AGG_LAST;
+
+		for (int j = 0; j < agg->nsources; j++)
+		{
+			SourceProgram *source = &agg->sources[j];
+
+			if (source->source->source_id != source_id)
+				continue;
+			if (reads_difference((Node *) source->where.expr, &versions) ||
+				reads_difference((Node *) source->value.expr, &versions))
+				return true;
+			/* rows of one time are in the order of their keys, or places */
+			if (has_order && source->nkeys == 0)
+				return true;
+			for (int k = 0; k < source->nkeys; k++)
+				if (column_differs(a, b, source->key_attnos[k]))
+					return true;
+		}
+	}
+	return false;
 }
 
 /* Does it read the contact's row or the clock? */

@@ -125,6 +125,13 @@ extern bool ls_program_concerns(RuleProgram *program, int32 source_id,
 								TupleTableSlot *slot);
 
 /*
+ * Do two versions of a row of a kind, which have the same contact and time,
+ * differ in anything that the program reads?
+ */
+extern bool ls_program_sees_change(const RuleProgram *program, int32 source_id,
+								   TupleTableSlot *a, TupleTableSlot *b);
+
+/*
  * Is the rule false of every contact none of whose rows passes the filter of
  * an aggregate, whatever its columns and the clock are?  False also where
  * nobody knows.

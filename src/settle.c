@@ -543,6 +543,7 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 			if (judge == NULL)
 				judge = ls_judge_begin(set->contacts, snapshot, chunk->clock,
 									   settlement->command, settlement->root);
+			ls_judge_set_changes(judge, settlement->changes);
 			if (!stepped)
 			{
 				if (!ls_judge_contact_at(judge, chunk->candidates[start].key,
@@ -675,9 +676,12 @@ add_evidence(Chunk *chunk, Candidate **candidates, DeliverMatch *matches, int nm
 
 		/* rows of contacts need no key, the lead has it */
 		if (*witness == NULL)
+		{
 			*witness = ls_witness_begin(origin->kind == NULL ? "contact" : "kind",
 										origin->what,
 										origin->kind == NULL ? InvalidOid : origin->relid);
+			ls_witness_event(*witness, origin->event);
+		}
 		/* of several rows that were looked up together, nobody knows which it was */
 		matches[i].evidence = ls_witness_tell(*witness, candidate->is_several ? NULL :
 											  &candidate->tid);

@@ -11,6 +11,7 @@
 #include "storage/itemptr.h"
 
 #include "deliver.h"
+#include "row_change.h"
 #include "stream_cache.h"
 #include "stream_group.h"
 
@@ -43,6 +44,7 @@ typedef struct CandidateOrigin
 {
 	Oid			relid;			/* the table the row is stored in */
 	const char *what;			/* kind, or "insert" or "update" of a contact */
+	const char *event;			/* "update" or "delete" of a kind's; else NULL */
 	ActivitySource *kind;		/* NULL: a contact */
 } CandidateOrigin;
 
@@ -67,6 +69,7 @@ typedef struct Settlement
 	CandidateOrigin *origins;
 	int			nrekeyed;
 	Rekeyed    *rekeyed;
+	RowChanges *changes;		/* NULL: all rows of the statement's are new */
 	CommandId	command;		/* the statement's; its rows are the new ones */
 	Oid			root;			/* in this table; InvalidOid: contacts changed */
 	TimestampTz newest;			/* newest time of a row, if ahead of the clock */

@@ -28,7 +28,7 @@ typedef struct CachedStream
 	StreamProgram *program;		/* NULL until somebody needs it */
 	uint64		locked_for;		/* the settling that last locked its tables */
 	uint64		found_for;		/* for settle.c: the last contact it was found for */
-	uint64		gather;			/* for capture.c: the gather that last made it a */
+	uint64		gather;			/* for gather.c: the gather that last made it a */
 	Datum		last_key;		/* candidate, and of which contact */
 } CachedStream;
 
@@ -64,7 +64,7 @@ typedef struct StreamSet
 	bool		unkeyed_is_read;
 	MemoryContext streams_context;
 	struct streams_hash *streams;	/* by stream_id; NULL: none yet */
-	HTAB	   *tables;			/* for capture.c: what it knows of tables */
+	HTAB	   *tables;			/* for fired_table.c: what it knows of tables */
 } StreamSet;
 
 /*

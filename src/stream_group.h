@@ -13,7 +13,7 @@ typedef struct StreamGroup
 {
 	int			n;
 	int32	   *streams;
-	bool		has_key;		/* for capture.c: was it a candidate, */
+	bool		has_key;		/* for gather.c: was it a candidate, */
 	Datum		last_key;		/* and of which contact last? */
 } StreamGroup;
 

@@ -32,12 +32,15 @@ create table leadstream.activity_source (
 	contact_column	name not null,
 	time_column		name,
 	only_rule		leadstream.rule,
-	account_column	name
+	account_column	name,
+	events			text[] not null default '{insert}'
 );
 comment on table leadstream.activity_source is
 'the kinds of activities, written by attach_activity() and detach(); several kinds may share one table';
 comment on column leadstream.activity_source.time_column is
 'when a row happened; null: the rows of this kind have no time and count always';
+comment on column leadstream.activity_source.events is
+'what is captured of its rows: insert, and update and delete where asked for';
 comment on column leadstream.activity_source.only_rule is
 'the condition that a row of the table fulfils to be of this kind; null: every row is';
 

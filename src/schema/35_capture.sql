@@ -5,7 +5,7 @@ create function leadstream.capture() returns trigger
 language c volatile parallel unsafe
 as 'MODULE_PATHNAME', 'leadstream_capture';
 comment on function leadstream.capture() is
-'judges new rows of an attached table and makes their leads; created by attach_contacts() and attach_activity()';
+'judges what happens to the rows of an attached table and makes their leads; created by attach_contacts() and attach_activity()';
 -- Whoever may call it can put it on a table of his own.
 revoke execute on function leadstream.capture() from public;
 

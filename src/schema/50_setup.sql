@@ -423,9 +423,15 @@ comment on function leadstream._check_contact_type(regclass, name) is
 -- Triggers on the user's tables
 ---------------------------------------------------------------------------
 
+-- The triggers are made once for all kinds of a table, and once more when a
+-- kind comes that asks for more; they stay enabled as they were.
+--
 -- Row triggers are cloned to partitions by the server, statement triggers are
 -- not, and an insert straight into a partition fires those of the partition.
-create function leadstream._create_triggers(relation regclass, events text, arguments text[])
+--
+-- A row that an update moves to another partition is deleted and inserted: of
+-- one that is inserted it takes the deletion to know where it came from.
+create function leadstream._create_triggers(relation regclass, events text[], arguments text[])
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -434,24 +440,55 @@ declare
 	call constant text := format('leadstream.capture(%s)', (
 		select string_agg(quote_literal(a), ', ' order by i)
 		from unnest(arguments) with ordinality as u(a, i)));
+	event constant text := array_to_string(events, ' or ');
 	part regclass;
+	was record;
+	enabled constant jsonb := (
+		select jsonb_agg(jsonb_build_array(t.tgrelid, t.tgname, t.tgenabled))
+		from pg_trigger t
+		where t.tgrelid in (select p.relid from pg_partition_tree(relation) as p
+							union select relation)
+		  and t.tgfoid = 'leadstream.capture()'::regprocedure
+		  and t.tgparentid = 0 and t.tgenabled <> 'O');
 begin
-	execute format('create trigger leadstream_capture after %s on %s for each row execute function %s',
-				   events, relation, call);
+	execute format('create or replace trigger leadstream_capture after %s on %s for each row execute function %s',
+				   event, relation, call);
 	for part in
 		select t.relid from pg_partition_tree(relation) as t
 		union select relation
 	loop
 		continue when (select c.relkind from pg_class c where c.oid = part) = 'f';
-		execute format('create trigger leadstream_open before %s on %s for each statement execute function %s',
-					   events, part, call);
-		execute format('create trigger leadstream_settle after %s on %s for each statement execute function %s',
-					   events, part, call);
+		execute format('create or replace trigger leadstream_open before %s on %s for each statement execute function %s',
+					   event, part, call);
+		execute format('create or replace trigger leadstream_settle after %s on %s for each statement execute function %s',
+					   event, part, call);
+	end loop;
+	if 'update' = any (events) and not 'delete' = any (events)
+	   and arguments[1] = 'activity'
+	   and (select c.relkind from pg_class c where c.oid = relation) = 'p'
+	then
+		execute format('create or replace trigger leadstream_move after delete on %s for each row execute function leadstream.capture(%s)',
+					   relation, (select string_agg(quote_literal(a), ', ' order by i)
+								  from unnest(arguments || 'move'::text) with ordinality as u(a, i)));
+	elsif exists (select from pg_trigger t
+				  where t.tgrelid = relation and t.tgname = 'leadstream_move'
+					and t.tgfoid = 'leadstream.capture()'::regprocedure)
+	then
+		execute format('drop trigger leadstream_move on %s', relation);
+	end if;
+	for was in
+		select (e.value ->> 0)::oid::regclass as part, e.value ->> 1 as name, e.value ->> 2 as state
+		from jsonb_array_elements(enabled) as e
+		join pg_trigger t on t.tgrelid = (e.value ->> 0)::oid and t.tgname = e.value ->> 1
+	loop
+		execute format('alter table %s %s trigger %I', was.part,
+					   case was.state when 'A' then 'enable always'
+									  when 'R' then 'enable replica' else 'disable' end, was.name);
 	end loop;
 end
 $$;
-comment on function leadstream._create_triggers(regclass, text, text[]) is
-'puts the capture triggers on a table and its partitions';
+comment on function leadstream._create_triggers(regclass, text[], text[]) is
+'puts the capture triggers on a table and its partitions, in place of those that are there';
 
 create function leadstream._drop_triggers(relation regclass) returns void
 language plpgsql volatile
@@ -587,7 +624,7 @@ begin
 	select v.* from (values ('MQL', 1, false), ('SQL', 2, false), ('Opportunity', 3, false),
 							('Won', 4, true), ('Lost', 5, true)) as v
 	where not exists (select from leadstream.stage);
-	perform leadstream._create_triggers(contacts, 'insert or update', '{contact}');
+	perform leadstream._create_triggers(contacts, '{insert,update}', '{contact}');
 end
 $$;
 comment on function leadstream.attach_contacts(regclass, name, name, name, name, name, name, text) is
@@ -672,6 +709,38 @@ $$;
 comment on function leadstream._check_time_column(regclass, name) is
 'error 42804 unless a column is a timestamptz, timestamp or date';
 
+create function leadstream._check_events(events text[]) returns text[]
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	known constant text[] := '{insert,update,delete}';
+	unknown text;
+begin
+	perform leadstream._not_null('events', events is null);
+	select coalesce(quote_literal(e), 'null') into unknown
+	from unnest(events) as e where (e = any (known)) is not true limit 1;
+	if found then
+		raise exception 'event % is unknown', unknown
+			using errcode = 'invalid_parameter_value',
+				  detail = 'The events are insert, update and delete.',
+				  hint = 'Give them as an array: events => ''{insert,update,delete}''.';
+	end if;
+	if not 'insert' = any (events) then
+		raise exception 'parameter "events" is without "insert"'
+			using errcode = 'invalid_parameter_value',
+				  detail = 'Updates and deletes are captured besides inserts.',
+				  hint = format('Write: events => %L.',
+								array(select e from unnest(known) as e
+									  where e = any (events || 'insert'::text))::text);
+	end if;
+	return array(select e from unnest(known) with ordinality as u(e, i)
+				 where e = any (events) order by i);
+end
+$$;
+comment on function leadstream._check_events(text[]) is
+'the events in order, each once; error 22023 unless insert is one of them and all are known';
+
 create function leadstream._warn_activity(activity regclass, contact_column name, time_column name)
 returns void
 language plpgsql stable
@@ -723,7 +792,8 @@ create function leadstream.attach_activity(
 	occurred_at name default null,
 	only_rule leadstream.rule default null,
 	account name default null,
-	timeless boolean default false
+	timeless boolean default false,
+	events text[] default '{insert}'
 ) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -731,9 +801,13 @@ as $$
 declare
 	source		leadstream.contact_source;
 	new_id		integer;
+	first_id	integer;
+	known		text[];
+	wanted		text[];
 begin
 	perform leadstream._not_null('activity', activity is null);
 	perform leadstream._not_null('timeless', timeless is null);
+	events := leadstream._check_events(events);
 	perform leadstream._raise_not_attached();
 	perform leadstream._check_relation(activity, '{SELECT,TRIGGER}');
 	select * into source from leadstream.contact_source;
@@ -780,9 +854,9 @@ begin
 	where not exists (select from pg_class c where c.oid = a.activity);
 	perform leadstream._check_shadowed(kind);
 	insert into leadstream.activity_source (kind, activity, contact_column, time_column,
-		only_rule, account_column)
+		only_rule, account_column, events)
 	values (attach_activity.kind, attach_activity.activity, contact_key, occurred_at,
-			attach_activity.only_rule, account)
+			attach_activity.only_rule, account, attach_activity.events)
 	on conflict do nothing
 	returning source_id into new_id;
 	if not found then
@@ -794,23 +868,29 @@ begin
 									'Another session has attached it just now.'),
 				  hint = 'Give the kind another name: kind => ''…''.';
 	end if;
-	-- The kinds of one table share the triggers of the first.
-	if not exists (select from leadstream.activity_source a
-				   where a.activity = attach_activity.activity and a.source_id <> new_id)
-	then
-		perform leadstream._create_triggers(activity, 'insert',
-											array['activity', new_id::text]);
+	-- The kinds of one table share the triggers of the first, which fire for
+	-- whatever any of them asks for.
+	select min(a.source_id), array_agg(distinct e) filter (where a.source_id <> new_id),
+		   array(select o from unnest('{insert,update,delete}'::text[]) as o
+				 where o = any (array_agg(e)))
+	into first_id, known, wanted
+	from leadstream.activity_source a, unnest(a.events) as e
+	where a.activity = attach_activity.activity;
+	if not known @> wanted is true then
+		perform leadstream._create_triggers(activity, wanted,
+											array['activity', first_id::text]);
 	end if;
 	perform leadstream._warn_activity(activity, contact_key, occurred_at);
 end
 $$;
-comment on function leadstream.attach_activity(regclass, name, text, name, leadstream.rule, name, boolean) is
+comment on function leadstream.attach_activity(regclass, name, text, name, leadstream.rule, name, boolean, text[]) is
 'makes the rows of a table known to rules as activities of contacts. '
 'contact_key: the column that points at the contact (default: the foreign key, else contact_id). '
 'kind: the name in rules (default: the name of the table). '
 'occurred_at: when it happened (default: occurred_at, else the only time column); timeless: it has no time. '
 'only_rule: a condition on the columns of the row, where only a part of the table is of this kind. '
 'account: the account column of this table, where the contacts have one. '
+'events: what is captured of its rows, insert and, where asked for, update and delete. '
 'The caller owns the table, or has SELECT and TRIGGER on it. '
 'Waits for writers of the table and holds them up while it runs.';
 

@@ -7,7 +7,7 @@ grant usage on schema leadstream to public;
 
 revoke execute on function
 	leadstream.attach_contacts(regclass, name, name, name, name, name, name, text),
-	leadstream.attach_activity(regclass, name, text, name, leadstream.rule, name, boolean),
+	leadstream.attach_activity(regclass, name, text, name, leadstream.rule, name, boolean, text[]),
 	leadstream.detach(regclass),
 	leadstream.create_stream(text, leadstream.rule, text[], text, interval),
 	leadstream.alter_stream(text, leadstream.rule, text[], text, text, interval, boolean),

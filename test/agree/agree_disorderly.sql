@@ -3,12 +3,14 @@
 -- The disorderly world: rows late, in the future, without a time, without or
 -- before their contact; many rows in one statement, also of several contacts
 -- and of two tables; several rows at one instant; contacts inserted, updated,
--- deleted, made again; activities updated and deleted (which no trigger
--- sees); savepoints rolled back; a clock that goes on by leaps; capture
--- silenced; streams enabled, altered, disabled on the way.  Every statement is one settlement
--- for each contact it wrote to.  A stream matches if its rule is true after
+-- deleted, made again; activities updated and deleted, captured or not;
+-- savepoints rolled back; a clock that goes on by leaps; capture silenced;
+-- streams enabled, altered, disabled on the way.  Every statement is one
+-- settlement for each contact it wrote to.  A stream matches if its rule is true after
 -- the statement and
---   (a) a new row counts now in an activity condition in force, or
+--   (a) a new row counts now in an activity condition in force (one that was
+--       updated is new if its version before had another contact or time or did
+--       not satisfy the where), or
 --   (b) the rule was not true before: without the rows of the statement and
 --       with the contact as it was, at the same clock.
 -- or time alone made it true, or made a row count in a condition in force,
@@ -18,6 +20,7 @@
 -- its stream was enabled are looked after from the first tick on; where it
 -- does, from the moment it was enabled, also if that tick comes later.
 --
+-- In a quarter of the worlds updates and deletes of activities are captured.
 -- What no trigger sees changes what time makes true, and when that is seen
 -- depends on ticks.  So in every other world there are no such changes and
 -- everything is compared; in the others there are, but no row of the future,
@@ -193,6 +196,62 @@ begin
 	return vs;
 end $$;
 
+-- A statement that changes activities, where that is captured.
+create function nv.change_step(target text, contacts int) returns text
+language plpgsql as $$
+declare
+	d nv.tab;
+	t text := (select nv.row_time(k) from nv.kind k where k.tbl = target limit 1);
+	-- a row that is about to count would take the clock of others along
+	calm text := case when t is null then 'true'
+		else format('(%1$s > %2$L and %1$s <= %2$L::timestamptz + interval ''5 seconds'') is not true', t, nv.clock()) end;
+	part text;
+	k int := nv.r(20);
+	keys text[] := nv.some_existing(2);
+	sql text;
+	vs jsonb;
+	known jsonb;
+	cols text;
+begin
+	select * into d from nv.tab x where x.tbl = target;
+	part := format('hashtext(r.%I::text) %% 7 = %s', d.pk, nv.r(7));
+	if k < 4 then
+		sql := format('update w.%I r set label = %L, value = 2, ok = %L where %s', target, nv.pick('{x,abc}'), nv.p(50), part);
+	elsif k < 6 then
+		sql := format('delete from w.%I r where %s and hashtext(r.label) %% 2 = 0', target, part);
+	elsif k < 8 then
+		sql := format('delete from w.%I r where r.%I = %L and %s', target, d.contact_col, keys[1], nv.pick('{true,r.ok,r.value < 2}'));
+	elsif k < 11 then
+		-- visitors get to be known
+		sql := format('update w.%1$I r set %2$I = %3$L where r.%2$I is null and %4$s', target, d.contact_col, keys[1], calm);
+	elsif k < 13 then
+		sql := format('update w.%1$I r set %2$I = %3$L where r.%2$I = %4$L and %5$s', target, d.contact_col,
+			case when nv.p(70) then keys[1] end, keys[2], calm);
+	elsif k < 16 and d.time_col is not null then
+		sql := format('update w.%I r set %I = %L where %s', target, d.time_col,
+			nv.placed(target, '{}', keys[1], nv.clock() - nv.pick('{0,1 hour,24 hours,36 hours,240 hours,-24 hours,-6 hours}')::interval) ->> d.time_col, part);
+	else
+		-- known rows once more, changed
+		execute format('select coalesce(jsonb_agg(x), ''[]'') from (select to_jsonb(r) || %L from w.%I r where %s order by r.%I::text collate "C" limit 3) y(x)',
+			nv.some_row(target, nv.clock()) - coalesce(d.time_col, ''), target, part, d.pk) into known;
+		vs := nv.new_rows(target, 1 + nv.r(3), contacts, false) || known;
+		if k < 18 then
+			sql := format('insert into w.%1$I select * from jsonb_populate_recordset(null::w.%1$I, %2$L) on conflict (%3$s) do update set label = excluded.label, value = excluded.value, ok = excluded.ok',
+				target, vs, (select string_agg(quote_ident(c), ', ') from unnest(d.pk_order) c));
+		else
+			select string_agg('s.' || quote_ident(attname), ', ' order by attnum) into cols
+			from pg_attribute where attrelid = format('w.%I', target)::regclass and attnum > 0 and not attisdropped;
+			sql := format('merge into w.%1$I r using jsonb_populate_recordset(null::w.%1$I, %2$L) s on %3$s
+				when matched and s.ok then delete
+				when matched then update set label = s.label, value = s.value, data = s.data
+				when not matched then insert values (%4$s)',
+				target, vs, (select string_agg(format('r.%I = s.%1$I', c), ' and ') from unnest(d.pk_order) c), cols);
+		end if;
+	end if;
+	execute sql;
+	return sql;
+end $$;
+
 -- One statement of any sort; returns what it was.
 create function nv.step(contacts int) returns text
 language plpgsql as $$
@@ -205,7 +264,9 @@ declare
 	cols text[];
 	pk text;
 begin
-	if k >= 91 and not current_setting('nv.silent_world')::boolean then
+	if nv.has_events() and (k >= 91 or k between 44 and 59) then
+		return nv.change_step(target, contacts);
+	elsif k >= 91 and not current_setting('nv.silent_world')::boolean then
 		k := 39;
 	end if;
 	if k < 40 then
@@ -366,7 +427,7 @@ begin
 	end loop;
 	perform nv.ok(failed = 0, format('disorderly: seed %s world %s (%s keys%s, zone %s): %s rules, %s statements, %s settlements, %s live matches',
 		seed, w, current_setting('nv.keytype'),
-		case when current_setting('nv.partitioned')::boolean then ', partitions' else '' end, nv.zone(), (select count(*) from nv.chosen), (select count(*) from nv.log),
+		case when current_setting('nv.partitioned')::boolean then ', partitions' else '' end || case when nv.has_events() then ', events' else '' end, nv.zone(), (select count(*) from nv.chosen), (select count(*) from nv.log),
 		(select count(*) from nv.point), matched));
 end $$;
 
@@ -377,7 +438,7 @@ select s.command
 from generate_series(0, (:n_rules - 1) / :rules_per_world) as i,
 	lateral (select :first_world + i as w) x,
 	lateral (values
-		(1, format('do $x$ begin perform nv.settings(%s), set_config(''nv.silent_world'', (%1$s %% 2 = 0)::text, false), set_config(''nv.seed_at_once'', (%1$s %% 4 = 1)::text, false); end $x$', w)),
+		(1, format('do $x$ begin perform nv.settings(%s), set_config(''nv.silent_world'', (%1$s %% 2 = 0)::text, false), set_config(''nv.events'', (%1$s %% 8 in (1, 7))::text, false), set_config(''nv.seed_at_once'', (%1$s %% 4 = 1)::text, false); end $x$', w)),
 		(2, 'call nv.clean()'),
 		(3, format('call nv.populate(%s, %s, %s, 5, past => %L)', :seed, w, :contacts, w % 4 <> 1)),
 		(4, 'do $x$ begin perform nv.attach(); end $x$'),

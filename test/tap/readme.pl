@@ -325,9 +325,11 @@ my %provoke = (
 	'22023 `within` an interval of zero' => { rule => 'exists(visit within 0 days)' },
 	'22023 an unknown time zone' => {
 		attach_contacts => qq{$detached select leadstream.attach_contacts('contact', zone => 'Middle/Earth')} },
-	'22023 `account` where contacts have none; `occurred_at` together with `timeless`' => {
+	'22023 `account` where contacts have none; `occurred_at` together with `timeless`; unknown `events`, or without insert' => {
 		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'a', account => 'spare_id')},
-			q{select leadstream.attach_activity('spare', occurred_at => 'a', timeless => true)} ] },
+			q{select leadstream.attach_activity('spare', occurred_at => 'a', timeless => true)},
+			q{select leadstream.attach_activity('spare', occurred_at => 'a', events => '{insert,truncate}')},
+			q{select leadstream.attach_activity('spare', occurred_at => 'a', events => '{delete}')} ] },
 	'22023 a period that ends before it begins' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "select leadstream.$name$arguments, '2024-05-02', '2024-05-01')") } q{simulate('exists(visit)'},

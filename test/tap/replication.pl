@@ -183,6 +183,45 @@ is($subscriber->safe_psql($_, "select count(*) from leadstream.matches where con
 $subscriber->safe_psql('silent', 'select leadstream.fetch_history(array(select stream from leadstream.stream))');
 is(all_mismatches($subscriber, 'silent'), '', 'silent: fetch_history makes the leads');
 
+# Updates and deletes, one by one as they are applied: of a row that no rule
+# sees change there is no news, of contacts with another key neither.
+my $deal = q{
+	create table deal (id bigint primary key, contact_id bigint, at timestamptz not null default clock_timestamp(), what text, note text);
+};
+$subscriber->safe_psql($_, $deal) foreach 'silent', 'loud';
+$publisher->safe_psql('postgres', $deal . q{
+	alter publication everything add table deal;
+	insert into contact (id) select i from generate_series(101, 107) i;
+	insert into deal (id, contact_id, what) select i, 100 + i, 'won' from generate_series(1, 2) i;
+	insert into deal (id, contact_id, what) select 10 + i, 102 + i, 'open' from generate_series(1, 5) i;
+	insert into deal (id, contact_id, what) values (21, 105, 'hold'), (22, 105, 'hold'), (23, 106, 'hold')});
+$subscriber->safe_psql('loud', 'alter subscription loud refresh publication');
+$subscriber->safe_psql('loud', q{
+	set log_min_messages = error;
+	select leadstream.attach_activity('deal', contact_key => 'contact_id', events => '{insert,update,delete}');
+	alter table deal enable always trigger leadstream_capture});
+$subscriber->wait_for_subscription_sync($publisher, 'loud', 'loud');
+$subscriber->safe_psql('loud', q{
+	select leadstream.create_stream('won', 'exists(deal where what = ''won'')', '{sales}');
+	select leadstream.create_stream('free', 'exists(deal where what = ''open'') and not exists(deal where what = ''hold'')', '{sales}');
+	select leadstream.enable(s) from unnest('{won,free}'::text[]) s});
+$publisher->safe_psql('postgres', q{
+	update deal set note = 'x';
+	update deal set what = 'won' where id = 11;
+	delete from deal where id in (21, 23);
+	begin;
+	update contact set id = 1101 where id = 101;
+	update deal set contact_id = 1101 where contact_id = 101;
+	commit;
+	update deal set contact_id = 107 where id = 2});
+$publisher->wait_for_catchup('loud');
+is($subscriber->safe_psql('loud', "select string_agg(stream || ' ' || contact_id, ', ' order by stream, contact_id::int) from leadstream.matches where stream in ('won', 'free')"),
+	'free 106, won 103, won 107', 'loud: applied updates and deletes make exactly their leads');
+$subscriber->safe_psql('loud', q{
+	select leadstream.disable(s) from unnest('{won,free}'::text[]) s;
+	select leadstream.clear(s) from unnest('{won,free}'::text[]) s;
+	select leadstream.drop_stream(s) from unnest('{won,free}'::text[]) s});
+
 # Rows go, leads stay; contacts go, leads go.
 $publisher->safe_psql('postgres', q{
 	delete from visit where contact_id = 50; delete from form where contact_id = 50; delete from mail where contact_id = 50;

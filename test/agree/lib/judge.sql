@@ -208,17 +208,23 @@ $$;
 
 -- The rows of the kind that belong to the contact, satisfy the where and
 -- count at p.n; fresh: only those that came by the event itself, or, with
--- nv.fresh = time, those that begin to count at p.n.
+-- nv.fresh = time, those that begin to count at p.n.  A row that was changed
+-- came by it unless its version before had the same contact and time and
+-- satisfied the where.
 create function nv.counting(agg jsonb, k nv.kind, fresh boolean default false) returns text
 language plpgsql stable as $$
 declare
 	s text;
 	t text := nv.row_time(k);
+	passes text := 'true';
 begin
-	s := 'true';
 	if k.only_ast is not null then
-		s := s || ' and ' || nv.truth(k.only_ast, k.tbl);
+		passes := passes || ' and ' || nv.truth(k.only_ast, k.tbl);
 	end if;
+	if agg ? 'where' then
+		passes := passes || ' and ' || nv.truth(agg -> 'where', k.tbl);
+	end if;
+	s := passes;
 	if k.time_col is not null then
 		s := s || format(' and %s is not null and %s <= p.n', t,
 			case when agg ? 'older' then nv.moved(t, (agg #>> '{older,m}')::int, (agg #>> '{older,s}')::int) else t end);
@@ -226,13 +232,18 @@ begin
 			s := s || format(' and p.n < %s', nv.moved(t, (agg #>> '{within,m}')::int, (agg #>> '{within,s}')::int));
 		end if;
 	end if;
-	if agg ? 'where' then
-		s := s || ' and ' || nv.truth(agg -> 'where', k.tbl);
-	end if;
 	if fresh and current_setting('nv.fresh', true) = 'time' then
 		s := s || format(' and (%s) is not true', replace(s, 'p.n', '(p.n - interval ''1 microsecond'')'));
 	elsif fresh then
 		s := s || case when k.contact_col is null then ' and false' else ' and r.arrived = p.upto and r.is_new' end;
+		if nv.has_events() and k.contact_col is not null then
+			t := coalesce(t, 'null::timestamptz');
+			s := s || format($q$ and not exists (
+				select from (select r.%1$I as pk, r.%2$I as contact, %3$s as t) now
+				cross join lateral (select o.* from sh.%4$I o where o.%1$I = now.pk and o.gone = p.upto and o.arrived < p.upto) r
+				where r.%2$I = now.contact and %3$s is not distinct from now.t and %5$s)$q$,
+				(select x.pk from nv.tab x where x.tbl = k.tbl), k.contact_col, t, k.tbl, passes);
+		end if;
 	end if;
 	return nv.rows_of(k) || case when k.contact_col is null then '' else ' and r.arrived <= p.upto and r.gone > p.upto' end || ' and ' || s;
 end $$;

@@ -50,15 +50,17 @@ end $$;
 
 create function nv.attach() returns void
 language plpgsql set client_min_messages = error as $$
+declare
+	events text[] := case when nv.has_events() then '{insert,update,delete}' else '{insert}' end;
 begin
 	perform leadstream.attach_contacts('w.contact', zone => nv.zone());
-	perform leadstream.attach_activity('w.visit', occurred_at => 'at');
-	perform leadstream.attach_activity('w."Mail Box"', contact_key => 'person', kind => 'Mail Open', occurred_at => 'sent');
+	perform leadstream.attach_activity('w.visit', occurred_at => 'at', events => events);
+	perform leadstream.attach_activity('w."Mail Box"', contact_key => 'person', kind => 'Mail Open', occurred_at => 'sent', events => events);
 	perform leadstream.attach_activity('w.event', kind => 'form', occurred_at => 'day',
-		only_rule => (select only_text from nv.kind where kind = 'form')::leadstream.rule);
+		only_rule => (select only_text from nv.kind where kind = 'form')::leadstream.rule, events => events);
 	perform leadstream.attach_activity('w.event', kind => 'click', occurred_at => 'day',
-		only_rule => (select only_text from nv.kind where kind = 'click')::leadstream.rule);
-	perform leadstream.attach_activity('w.badge', timeless => true);
+		only_rule => (select only_text from nv.kind where kind = 'click')::leadstream.rule, events => events);
+	perform leadstream.attach_activity('w.badge', timeless => true, events => events);
 	perform leadstream.create_team('sales');
 	perform set_config('nv.segments', 'on', false);
 	perform nv.late_partition();

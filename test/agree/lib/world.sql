@@ -40,6 +40,10 @@ language sql stable as $$ select current_setting('nv.clock')::timestamptz $$;
 create function nv.iso(t timestamptz) returns text
 language sql stable as $$ select to_char(t at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
 
+-- Are updates and deletes of activities captured in this world?
+create function nv.has_events() returns boolean
+language sql stable as $$ select coalesce(current_setting('nv.events', true), '') = 'true' $$;
+
 -- Set the clock of the extension and of the naive side.
 create function nv.set_clock(t timestamptz) returns void
 language plpgsql as $$
@@ -339,7 +343,7 @@ begin
 	end if;
 	if tg_op <> 'DELETE' then
 		execute format('insert into sh.%I select $1, 2147483647, $2, ($3).*', tbl)
-			using ev, fresh and (tg_op = 'INSERT' or tbl = 'contact'), new;
+			using ev, fresh and (tg_op = 'INSERT' or tbl = 'contact' or nv.has_events()), new;
 	end if;
 	return null;
 end $$;

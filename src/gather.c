@@ -1,0 +1,213 @@
+/*-------------------------------------------------------------------------
+ *
+ * gather.c
+ *	  What a statement gathers: its candidates.
+ *
+ * A statement may write millions of rows that concern the same contacts and
+ * streams, so what a row adds is kept small and hardly ever twice in a row; the
+ * rest of the repetitions goes when candidates are sorted (settle_order.c).
+ *
+ * A gather keeps all in a context of its own, in TopTransactionContext, that is
+ * made with its first candidate.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_am.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+#include "gather.h"
+#include "key_scan.h"
+
+/* Candidates at first, and from where on it is worth compacting them. */
+#define GATHER_ROOM			64
+#define GATHER_COMPACT		(64 * 1024)
+void
+ls_gather_keep(Gathering *gather)
+{
+	gather->context = AllocSetContextCreate(TopTransactionContext,
+											"leadstream gather",
+											ALLOCSET_DEFAULT_SIZES);
+	gather->room = GATHER_ROOM;
+	gather->settlement.candidates =
+		MemoryContextAlloc(gather->context, sizeof(Candidate) * gather->room);
+}
+
+/* The origin's index, made if need be. */
+static uint16
+find_origin(Gathering *gather, const RowFacts *row)
+{
+	Settlement *settlement = &gather->settlement;
+	CandidateOrigin *origin;
+
+	for (int i = settlement->norigins - 1; i >= 0; i--)
+	{
+		origin = &settlement->origins[i];
+		if (origin->relid == row->relid && origin->what == row->what &&
+			origin->event == row->event)
+			return i;
+	}
+
+	/* beyond what fits, another partition of the kind's must do: it has no row */
+	if (settlement->norigins == PG_UINT16_MAX)
+	{
+		for (int i = settlement->norigins - 1; i > 0; i--)
+			if (settlement->origins[i].what == row->what)
+				return i;
+		return 0;
+	}
+	if (settlement->norigins == gather->origin_room)
+	{
+		gather->origin_room = Max(4, gather->origin_room * 2);
+		if (settlement->origins == NULL)
+			settlement->origins =
+				MemoryContextAlloc(gather->context,
+								   sizeof(CandidateOrigin) * gather->origin_room);
+		else
+			settlement->origins =
+				repalloc(settlement->origins,
+						 sizeof(CandidateOrigin) * gather->origin_room);
+	}
+	origin = &settlement->origins[settlement->norigins];
+	origin->relid = row->relid;
+	origin->what = row->what;
+	origin->event = row->event;
+	origin->kind = row->kind;
+	return settlement->norigins++;
+}
+
+
+CommandId
+ls_gather_command(Relation rel, HeapTuple tuple)
+{
+	CommandId	command;
+
+	if (rel->rd_rel->relam == HEAP_TABLE_AM_OID &&
+		ls_row_is_ours(tuple->t_data, &command))
+		return command;
+	return GetCurrentCommandId(false);
+}
+
+/* The command that deleted a row. */
+static CommandId
+deleting_command(Relation rel, HeapTuple tuple)
+{
+	if (rel->rd_rel->relam == HEAP_TABLE_AM_OID &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(tuple->t_data)))
+		return HeapTupleHeaderGetCmax(tuple->t_data);
+	return GetCurrentCommandId(false);
+}
+
+CommandId
+ls_gather_statement(TriggerData *trigdata)
+{
+	Relation	rel = trigdata->tg_relation;
+
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		return deleting_command(rel, trigdata->tg_trigtuple);
+	return ls_gather_command(rel, TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
+							 trigdata->tg_newtuple : trigdata->tg_trigtuple);
+}
+
+RowChanges *
+ls_gather_changes(Gathering *gather)
+{
+	if (gather->context == NULL)
+		ls_gather_keep(gather);
+	if (gather->settlement.changes == NULL)
+		gather->settlement.changes = ls_changes_make(gather->context);
+	return gather->settlement.changes;
+}
+
+void
+ls_gather_candidate(Gathering *gather, RowFacts *row, int32 stream_id,
+					uint64 digest, bool byval, int16 len)
+{
+	Settlement *settlement = &gather->settlement;
+	Candidate  *candidate;
+
+	if (gather->context == NULL)
+		ls_gather_keep(gather);
+	if (!row->key_is_kept)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(gather->context);
+		CommandId	command = row->command != InvalidCommandId ? row->command :
+			ls_gather_command(row->rel, row->tuple);
+
+		row->key = datumCopy(row->key, byval, len);
+		row->origin = find_origin(gather, row);
+		row->key_is_kept = true;
+		row->is_elsewhere = settlement->origins[row->origin].relid != row->relid;
+		/* InvalidCommandId is the greatest */
+		settlement->command = Min(settlement->command, command);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	if (settlement->ncandidates == gather->room)
+	{
+		if (gather->room >= GATHER_COMPACT)
+			ls_settle_compact(settlement);
+		if (settlement->ncandidates > gather->room / 2)
+		{
+			gather->room *= 2;
+			settlement->candidates =
+				repalloc_huge(settlement->candidates,
+							  sizeof(Candidate) * (Size) gather->room);
+		}
+	}
+	candidate = &settlement->candidates[settlement->ncandidates++];
+	candidate->key = row->key;
+	candidate->stream_id = stream_id;
+	candidate->digest = digest;
+	candidate->tid = row->tuple->t_self;
+	candidate->origin = row->origin;
+	candidate->is_several = row->is_elsewhere;
+	candidate->is_found = false;
+}
+
+/*
+ * Keys are compared byte for byte: what is missed here is found when candidates
+ * are sorted.
+ */
+void
+ls_gather_stream(Gathering *gather, RowFacts *row, CachedStream *stream, bool byval, int16 len)
+{
+	if (stream->gather == gather->serial &&
+		datumIsEqual(stream->last_key, row->key, byval, len))
+		return;
+	ls_gather_candidate(gather, row, stream->stream_id, 0, byval, len);
+	stream->gather = gather->serial;
+	stream->last_key = row->key;
+}
+
+bool
+ls_gather_group(Gathering *gather, RowFacts *row, const IndexHits *hits, bool byval, int16 len)
+{
+	Settlement *settlement = &gather->settlement;
+	StreamGroup *group;
+	int			number;
+
+	if (hits->n < 2)
+		return false;
+	if (gather->context == NULL)
+		ls_gather_keep(gather);
+	if (settlement->groups == NULL)
+	{
+		MemoryContext oldcontext = MemoryContextSwitchTo(gather->context);
+
+		settlement->groups = ls_groups_make();
+		MemoryContextSwitchTo(oldcontext);
+	}
+	number = ls_groups_find(settlement->groups, hits->streams, hits->n);
+	if (number < 0)
+		return false;
+	group = ls_groups_get(settlement->groups, number);
+	if (group->has_key && datumIsEqual(group->last_key, row->key, byval, len))
+		return true;
+	ls_gather_candidate(gather, row, GROUP_CANDIDATE(number), 0, byval, len);
+	group->has_key = true;
+	group->last_key = row->key;
+	return true;
+}

@@ -1,0 +1,272 @@
+/*-------------------------------------------------------------------------
+ *
+ * gather_contact.c
+ *	  What rows of the contacts table concern.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "gather.h"
+#include "lookup.h"
+
+/* What the row at hand may concern; never in use for two rows at a time. */
+static Lookup found;
+
+/* Contacts that got another key. */
+typedef struct NewKey
+{
+	SubTransactionId subid;
+	Datum		key;
+	Datum		old_key;
+} NewKey;
+
+/* In TopTransactionContext. */
+static struct
+{
+	int64		n;
+	int64		room;
+	int64		next;			/* where the search begins */
+	NewKey	   *keys;
+}			new_keys;
+
+/*
+ * Find out which columns rules read, of all those that a contact has, and
+ * whether they read activities.
+ */
+static void
+find_read_columns(StreamSet *set, FiredTable *fired)
+{
+	do
+	{
+		(void) ls_streams_paths(set, CONTACTS_SOURCE);
+		fired->epoch = set->epoch;
+		for (int c = 0; c < fired->ncolumns; c++)
+		{
+			found.hits.n = 0;
+			fired->is_read[c] = ls_index_find(set->index, fired->digests[c], &found.hits) ||
+				found.hits.n > 0;
+		}
+		fired->has_rows = false;
+		for (int k = 0; k < set->nkinds && !fired->has_rows; k++)
+			fired->has_rows = !set->kinds[k]->missing &&
+				ls_streams_lock_paths(set, set->kinds[k]->source_id) != NULL &&
+				ls_look_up_is_worthwhile(set, set->kinds[k]);
+	} while (fired->epoch != set->epoch);
+	fired->is_read_known = true;
+}
+
+/* Do two versions of a row differ in a column? */
+static bool
+is_changed(TriggerData *trigdata, AttrNumber attno)
+{
+	Form_pg_attribute att;
+	Datum		old_value;
+	Datum		new_value;
+	bool		old_null;
+	bool		new_null;
+
+	/* what cannot be compared here counts as changed */
+	if (attno == InvalidAttrNumber)
+		return true;
+	att = TupleDescAttr(RelationGetDescr(trigdata->tg_relation), attno - 1);
+	if (LS_ATTRIBUTE_IS_VIRTUAL(att))
+		return true;
+	old_value = slot_getattr(trigdata->tg_trigslot, attno, &old_null);
+	new_value = slot_getattr(trigdata->tg_newslot, attno, &new_null);
+	if (old_null || new_null)
+		return old_null != new_null;
+	return !datum_image_eq(old_value, new_value, att->attbyval, att->attlen);
+}
+
+/* Are updates of activities captured? */
+static bool
+is_followed(StreamSet *set)
+{
+	for (int k = 0; k < set->nkinds; k++)
+		if (set->kinds[k]->events & EVENT_UPDATE)
+			return true;
+	return false;
+}
+
+/* Remember of a contact with another key that its activities are going to follow. */
+static void
+note_new_key(StreamSet *set, TriggerData *trigdata, AttrNumber attno)
+{
+	MemoryContext oldcontext = MemoryContextSwitchTo(TopTransactionContext);
+	NewKey	   *entry;
+	int16		len;
+	bool		byval;
+	bool		isnull;
+
+	if (new_keys.n == new_keys.room)
+	{
+		new_keys.room = Max(16, new_keys.room * 2);
+		new_keys.keys = new_keys.keys == NULL ?
+			palloc(sizeof(NewKey) * new_keys.room) :
+			repalloc_huge(new_keys.keys, sizeof(NewKey) * (Size) new_keys.room);
+	}
+	get_typlenbyval(set->contacts->key_base, &len, &byval);
+	entry = &new_keys.keys[new_keys.n++];
+	entry->subid = GetCurrentSubTransactionId();
+	entry->key = datumCopy(slot_getattr(trigdata->tg_newslot, attno, &isnull), byval, len);
+	entry->old_key = datumCopy(slot_getattr(trigdata->tg_trigslot, attno, &isnull), byval, len);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+bool
+ls_contact_is_rekeyed(Datum old_key, Datum key, bool byval, int16 len)
+{
+	/* activities come in the order of their contacts */
+	for (int64 i = 0; i < new_keys.n; i++)
+	{
+		NewKey	   *entry = &new_keys.keys[new_keys.next % new_keys.n];
+
+		if (datum_image_eq(entry->old_key, old_key, byval, len) &&
+			datum_image_eq(entry->key, key, byval, len))
+			return true;
+		new_keys.next = (new_keys.next + 1) % new_keys.n;
+	}
+	return false;
+}
+
+void
+ls_rekeyed_forget(void)
+{
+	/* the memory is the transaction's */
+	memset(&new_keys, 0, sizeof(new_keys));
+}
+
+void
+ls_rekeyed_end(SubTransactionId subid, SubTransactionId parent)
+{
+	int64		kept = 0;
+
+	for (int64 i = 0; i < new_keys.n; i++)
+	{
+		NewKey		entry = new_keys.keys[i];
+
+		if (entry.subid == subid && parent == InvalidSubTransactionId)
+			continue;
+		if (entry.subid == subid)
+			entry.subid = parent;
+		new_keys.keys[kept++] = entry;
+	}
+	new_keys.n = kept;
+	new_keys.next = 0;
+}
+
+/* Remember that a contact has got another key. */
+static void
+note_rekeyed(Gathering *gather, Datum key, Datum old, bool byval, int16 len)
+{
+	Settlement *settlement = &gather->settlement;
+	MemoryContext oldcontext;
+
+	if (gather->context == NULL)
+		ls_gather_keep(gather);
+	oldcontext = MemoryContextSwitchTo(gather->context);
+	if (settlement->nrekeyed == gather->rekeyed_room)
+	{
+		gather->rekeyed_room = Max(16, gather->rekeyed_room * 2);
+		settlement->rekeyed = settlement->rekeyed == NULL ?
+			palloc(sizeof(Rekeyed) * gather->rekeyed_room) :
+			repalloc_huge(settlement->rekeyed,
+						  sizeof(Rekeyed) * (Size) gather->rekeyed_room);
+	}
+	settlement->rekeyed[settlement->nrekeyed].key = datumCopy(key, byval, len);
+	settlement->rekeyed[settlement->nrekeyed++].old_key = datumCopy(old, byval, len);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+/*
+ * Add those that a change of a contact concerns, looking at the contact as it
+ * is now: we have locked it by writing it.
+ */
+static void
+gather_changed(Gathering *gather, RowFacts *row, uint64 digest,
+			   TupleTableSlot *attached, bool byval, int16 len)
+{
+	StreamSet  *set = gather->settlement.set;
+
+	ls_look_up_contact(set, digest, attached, &found.hits);
+	for (int i = 0; i < found.hits.n; i++)
+	{
+		CachedStream *stream = ls_streams_get(set, found.hits.streams[i]);
+
+		if (stream && ls_streams_program(set, stream) != NULL)
+			ls_gather_stream(gather, row, stream, byval, len);
+	}
+}
+
+void
+ls_gather_contact(Gathering *gather, TriggerData *trigdata)
+{
+	StreamSet  *set = gather->settlement.set;
+	FiredTable *fired = gather->fired;
+	bool		is_update = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event);
+	TupleTableSlot *slot = is_update ? trigdata->tg_newslot : trigdata->tg_trigslot;
+	TupleTableSlot *attached;
+	RowFacts	row = {0};
+	bool		all = !is_update;
+	bool		isnull;
+	int16		len;
+	bool		byval;
+
+	if (fired == NULL || fired->id.relid != RelationGetRelid(trigdata->tg_relation))
+		fired = gather->fired = ls_fired_find(set, trigdata->tg_relation,
+											   CONTACTS_SOURCE, set->contacts->relid);
+	if (fired->key == InvalidAttrNumber)
+		return;
+	ls_streams_trim(set);
+	if (is_update && is_followed(set) && is_changed(trigdata, fired->key))
+		note_new_key(set, trigdata, fired->key);
+
+	if (!fired->is_read_known || fired->epoch != set->epoch)
+		find_read_columns(set, fired);
+	if (is_update)
+	{
+		bool		any = false;
+
+		for (int c = 0; c < fired->ncolumns && !any; c++)
+			any = fired->is_read[c] && is_changed(trigdata, fired->columns[c]);
+		all = fired->account != InvalidAttrNumber &&
+			is_changed(trigdata, fired->account);
+		if (!any && !all)
+			return;
+	}
+
+	get_typlenbyval(set->contacts->key_base, &len, &byval);
+	row.key = slot_getattr(slot, fired->key, &isnull);
+	if (isnull)					/* the attached column is a primary key */
+		return;
+	if (len == -1)
+		row.key = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row.key));
+	row.rel = trigdata->tg_relation;
+	row.relid = RelationGetRelid(row.rel);
+	row.command = InvalidCommandId;
+	row.tuple = is_update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	row.what = is_update ? "update" : "insert";
+	if (is_update && is_changed(trigdata, fired->key))
+		note_rekeyed(gather, row.key,
+					 slot_getattr(trigdata->tg_trigslot, fired->key, &isnull),
+					 byval, len);
+	attached = fired->layout == NULL ? slot :
+		execute_attr_map_slot(fired->layout, slot, fired->attached);
+	if (all)
+	{
+		gather_changed(gather, &row, ls_digest(DIGEST_INSERT, 0), attached, byval, len);
+		/* what needs rows is found by those that are there already */
+		if (fired->has_rows)
+			ls_gather_candidate(gather, &row, 0, ROWS_OF_CONTACT, byval, len);
+	}
+	for (int c = 0; is_update && c < fired->ncolumns; c++)
+		if (fired->is_read[c] && is_changed(trigdata, fired->columns[c]))
+			gather_changed(gather, &row, fired->digests[c], attached, byval, len);
+}
