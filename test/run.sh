@@ -82,7 +82,7 @@ setup_postgres
 if [ $shell = 1 ]; then
   setup_packages
 else
-  setup_packages postgresql-%-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl
+  setup_packages postgresql-%-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl '?postgresql-%-cron'
 fi
 setup_work leadstream-test
 if [ -n "$suppressions" ]; then

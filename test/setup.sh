@@ -11,7 +11,8 @@
 #
 #   setup_postgres        which PostgreSQL: sets major, and pg_config once known
 #   setup_packages P...   install what is missing beside what a build needs; %
-#                         stands for the major version
+#                         stands for the major version; one with a ? before it
+#                         may be missing in the end: its tests skip themselves
 #   setup_work NAME       make $work and see to its end
 #   setup_copy            copy the tree into $work; sets bindir, pgxs
 #   setup_build           that, build with -Werror and $flags, stage
@@ -84,11 +85,15 @@ update_lists() {
 }
 
 setup_packages() {
-  local package missing=() wanted=() dir=/etc/postgresql-common/createcluster.d file="leadstream-$$.conf" rc=0 log
+  local package missing=() wanted=() optional=() dir=/etc/postgresql-common/createcluster.d file="leadstream-$$.conf" rc=0 log
   if [ -n "$pg_config" ]; then return; fi
   command -v dpkg-query >/dev/null || die "no dpkg here; install the tools and set PG_CONFIG"
   for package in make gcc libc6-dev bison flex postgresql-% postgresql-server-dev-% "$@"; do
     package=${package//%/$major}
+    if [[ $package == \?* ]]; then
+      optional+=("${package#\?}")
+      continue
+    fi
     wanted+=("$package")
     [ "$(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
   done
@@ -111,6 +116,14 @@ setup_packages() {
     rm -f "$log"
     [ $rc = 0 ] || die "apt-get could not install ${missing[*]}"
   fi
+  for package in ${optional[@]+"${optional[@]}"}; do
+    [ "$(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null || true)" != installed ] || continue
+    [ "$install" = 1 ] || continue
+    note "installing $package"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+      install -y --no-install-recommends --no-upgrade "$package" </dev/null >/dev/null 2>&1 ||
+      note "there is no $package to be had; what needs it is skipped"
+  done
   pg_config=/usr/lib/postgresql/$major/bin/pg_config
 }
 
