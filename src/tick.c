@@ -715,6 +715,7 @@ walk(StreamSet *set, int64 limit, DeliverCounts *counts, int64 *settled)
 	int			batch = Min(limit, TICK_BATCH);
 	Relation	rel = table_open(relid, RowExclusiveLock);
 	Relation	index;
+	Oid			index_relid;
 	Snapshot	snapshot;
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -728,7 +729,13 @@ walk(StreamSet *set, int64 limit, DeliverCounts *counts, int64 *settled)
 	bool		byval;
 
 	get_typlenbyval(set->contacts->key_base, &len, &byval);
-	index = index_open(ls_catalog_index(rel, DUE_AT), AccessShareLock);
+	index_relid = ls_catalog_index(rel, DUE_AT);
+	if (!OidIsValid(index_relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("leadstream.due has no index on its column at"),
+				 errhint("create index on leadstream.due (at);")));
+	index = index_open(index_relid, AccessShareLock);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyInit(&key, DUE_AT, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 				TimestampTzGetDatum(clock));

@@ -255,6 +255,21 @@ reset role;
 begin read only;
 select leadstream.tick();
 rollback;
+-- without its index; where foreign keys do nothing, as when logical replication deletes a contact
+begin;
+drop index leadstream.due_at_idx;
+select leadstream.tick();
+rollback;
+select at('2032-03-03 00:00Z') \g /dev/null
+update contact set trial = '2032-04-01 00:00Z', email = 'odd' where id = 50;
+select count(*) as waiting from waits where contact_id = 50;
+begin;
+set local session_replication_role = replica;
+delete from contact where id = 50;
+commit;
+select at('2032-04-02 00:00Z') \g /dev/null
+select leadstream.tick() as leads;
+select count(*) as waiting from leadstream.due where contact_id = 50;
 drop role regress_ls_clock;
 
 select leadstream.disable(stream) from leadstream.stream where is_enabled \g /dev/null
