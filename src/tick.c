@@ -442,9 +442,9 @@ tables_of_streams(StreamSet *set, SeedStream *streams, int n)
 
 /*
  * Set something of streams that a condition still holds of; what somebody is
- * changing is left alone.
+ * changing is left alone.  Returns their ids.
  */
-static void
+static List *
 mark_streams(const char *what, const char *condition, Datum ids, Datum runs)
 {
 	Oid			types[2] = {INT4ARRAYOID, INT4ARRAYOID};
@@ -454,6 +454,7 @@ mark_streams(const char *what, const char *condition, Datum ids, Datum runs)
 	int			sec_context;
 	SPIPlanPtr	plan;
 	Snapshot	snapshot;
+	List	   *marked = NIL;
 
 	/* the streams are the extension's */
 	GetUserIdAndSecContext(&userid, &sec_context);
@@ -463,7 +464,7 @@ mark_streams(const char *what, const char *condition, Datum ids, Datum runs)
 								"select s.stream_id from leadstream.stream s,"
 								" rows from (pg_catalog.unnest($1), pg_catalog.unnest($2)) as p (stream_id, run)"
 								" where s.stream_id operator(pg_catalog.=) p.stream_id and %s"
-								" for no key update of s skip locked))", what, condition),
+								" for no key update of s skip locked)) returning u.stream_id", what, condition),
 					   2, types);
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -471,8 +472,30 @@ mark_streams(const char *what, const char *condition, Datum ids, Datum runs)
 											 InvalidSnapshot, false, true, 0) < 0)
 		elog(ERROR, "SPI_execute_snapshot failed");
 	UnregisterSnapshot(snapshot);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		marked = lappend_int(marked, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
+																 SPI_tuptable->tupdesc, 1, &isnull)));
+	}
 	SetUserIdAndSecContext(userid, sec_context);
 	table_close(rel, NoLock);
+	return marked;
+}
+
+/* Take the seeds of streams back. */
+static void
+undo_seeds(Datum *ids, int n)
+{
+	Datum		value = ls_owner_array(ids, NULL, n, INT4OID);
+	OwnerState	owner;
+
+	if (n > 0 && ls_owner_begin(&owner))
+	{
+		ls_owner_run(OWNER_UNDO_SEEDS, NULL, &value, NULL);
+		ls_owner_end(&owner);
+	}
 }
 
 /*
@@ -482,10 +505,13 @@ mark_streams(const char *what, const char *condition, Datum ids, Datum runs)
  * is changing waits for the next tick.
  */
 static void
-finish_seeding(ContactSource *contacts, Datum ids, Datum runs, Datum once)
+finish_seeding(ContactSource *contacts, Datum *streams, Datum *runs, int n, Datum once)
 {
 	Oid			types[1] = {INT4ARRAYOID};
+	Datum		ids = ls_owner_array(streams, NULL, n, INT4OID);
 	OwnerState	owner;
+	List	   *marked;
+	int			nleft = 0;
 
 	if (ls_owner_begin(&owner))
 	{
@@ -501,29 +527,13 @@ finish_seeding(ContactSource *contacts, Datum ids, Datum runs, Datum once)
 		ls_owner_end(&owner);
 	}
 
-	mark_streams("is_seeded = true",
-				 "s.is_enabled and s.run operator(pg_catalog.=) p.run", ids, runs);
-}
-
-/* Take the seeds of streams back, and their programs. */
-static void
-undo_seeds(SeedStream *streams, int n)
-{
-	Datum	   *ids = palloc(sizeof(Datum) * n);
-	Datum		value;
-	OwnerState	owner;
-
+	marked = mark_streams("is_seeded = true",
+						  "s.is_enabled and s.run operator(pg_catalog.=) p.run",
+						  ids, ls_owner_array(runs, NULL, n, INT4OID));
 	for (int i = 0; i < n; i++)
-	{
-		ids[i] = Int32GetDatum(streams[i].stream->row->stream_id);
-		streams[i].program = NULL;
-	}
-	value = ls_owner_array(ids, NULL, n, INT4OID);
-	if (ls_owner_begin(&owner))
-	{
-		ls_owner_run(OWNER_UNDO_SEEDS, NULL, &value, NULL);
-		ls_owner_end(&owner);
-	}
+		if (list_length(marked) < n && !list_member_int(marked, DatumGetInt32(streams[i])))
+			streams[nleft++] = streams[i];
+	undo_seeds(streams, nleft);
 }
 
 /*
@@ -559,7 +569,17 @@ seed_streams(StreamSet *set, SeedStream *streams, int n, bool is_foreign, bool i
 		streams[0].program = NULL;
 	}
 	if (!pass.is_complete)
-		undo_seeds(streams, n);
+	{
+		Datum	   *ids = palloc(sizeof(Datum) * n);
+
+		for (int i = 0; i < n; i++)
+		{
+			ids[i] = Int32GetDatum(streams[i].stream->row->stream_id);
+			streams[i].program = NULL;
+		}
+		undo_seeds(ids, n);
+		pfree(ids);
+	}
 	PopActiveSnapshot();
 	UnregisterSnapshot(pass.snapshot);
 	pfree(pass.changes);
@@ -636,9 +656,7 @@ seed(StreamSet *set, List *ids)
 		}
 	}
 	if (ndone > 0)
-		finish_seeding(set->contacts,
-					   ls_owner_array(done, NULL, ndone, INT4OID),
-					   ls_owner_array(runs, NULL, ndone, INT4OID),
+		finish_seeding(set->contacts, done, runs, ndone,
 					   ls_owner_array(once, NULL, nonce, INT4OID));
 	if (!is_complete)
 		ereport(NOTICE,
@@ -825,11 +843,11 @@ sweep(int64 limit, int64 *settled)
 		runs[ndone++] = Int32GetDatum(run);
 	}
 	if (ndone > 0)
-		mark_streams("is_littered = false",
-					 "p.run operator(pg_catalog.=) case when s.is_enabled then s.run"
-					 " else s.run operator(pg_catalog.+) 1 end",
-					 ls_owner_array(done, NULL, ndone, INT4OID),
-					 ls_owner_array(runs, NULL, ndone, INT4OID));
+		(void) mark_streams("is_littered = false",
+							"p.run operator(pg_catalog.=) case when s.is_enabled then s.run"
+							" else s.run operator(pg_catalog.+) 1 end",
+							ls_owner_array(done, NULL, ndone, INT4OID),
+							ls_owner_array(runs, NULL, ndone, INT4OID));
 }
 
 /* _tick(batch bigint) -> (leads bigint, settled bigint); batch null: all */

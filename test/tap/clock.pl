@@ -307,7 +307,7 @@ sub is_expected
 	my ($app, $state) = ($c->{app}, $c->{state});
 
 	# kills and restarts; ours on what they left behind
-	return 1 if $state =~ /^(57P0[123]|57014|08006)$/;
+	return 1 if $state =~ /^(57P0[123]|57014|08006)$/ || $c->{text} =~ /^could not (send|receive) data/;
 	return 1 if $state eq '42704' && $c->{text} =~ /prepared transaction/;
 	# a tick meets nothing else
 	return 0 if $app =~ /^(tick|ticks|batches)$/;
@@ -440,7 +440,7 @@ foreach my $format ('custom', 'plain')
 	$node->command_ok([ 'pg_dump', '-F', $format, '-f', $file, '-d', $node->connstr('postgres') ], "pg_dump, $format");
 	my @restore = $format eq 'custom' ? ('pg_restore', '--exit-on-error') : ('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1');
 	$node->command_ok([ @restore, '-d', $node->connstr($format), $format eq 'custom' ? $file : ('-f', $file) ], "restore, $format");
-	is($node->safe_psql($format, 'select count(*) from leadstream.due'), 5, "contacts wait in the restored database, $format");
+	is($node->safe_psql($format, 'select count(*) from leadstream.due where contact_id > 3000000'), 5, "contacts wait in the restored database, $format");
 	is($node->safe_psql($format, $later), $expected, "and have their leads when it is time, $format");
 }
 
