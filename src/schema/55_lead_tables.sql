@@ -87,11 +87,17 @@ begin
 			is_manual		boolean not null default false,
 			created_at		timestamptz not null,
 			stage_changed_at timestamptz not null,
+			reason			text,
+			assignee_id		integer,
+			is_hidden		boolean not null default false,
+			made_by			xid8 not null default pg_current_xact_id(),
 			unique (contact_id, team_id),
 			constraint lead_contact_id_fkey foreign key (contact_id)
 				references %2$s (%3$I) on delete cascade on update cascade
 		);
 		create index lead_team_id_stage_idx on leadstream.lead (team_id, stage);
+		create index lead_assignee_id_idx on leadstream.lead (assignee_id) where assignee_id is not null;
+		create index lead_made_by_idx on leadstream.lead (made_by, lead_id);
 		create table leadstream.lead_match (
 			lead_id			bigint not null,
 			stream_id		integer not null,
@@ -125,6 +131,14 @@ begin
 		'made by create_lead(), so clear() keeps it';
 		comment on column leadstream.lead.stage is
 		'where it stands: a name in leadstream.stage';
+		comment on column leadstream.lead.reason is
+		'why it was moved to its stage, such as why it was lost';
+		comment on column leadstream.lead.assignee_id is
+		'the sales user who works it; null: nobody yet';
+		comment on column leadstream.lead.is_hidden is
+		'taken off the board by hand, for now';
+		comment on column leadstream.lead.made_by is
+		'the transaction that made it, for leads_since()';
 		comment on table leadstream.lead_match is
 		'the streams that a lead matched';
 		comment on column leadstream.lead_match.matched_at is
