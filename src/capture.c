@@ -206,7 +206,7 @@ open_gather(StreamSet *set, int32 source_id)
 }
 
 /* Find the topmost gather of a source's table. */
-static Gathering *
+static pg_attribute_always_inline Gathering *
 find_gather(int32 source_id)
 {
 	for (Gathering *gather = top_gather; gather; gather = gather->below)
@@ -337,7 +337,7 @@ check_trigger(FunctionCallInfo fcinfo)
 }
 
 /* Gathering one row. */
-static void
+static pg_attribute_always_inline void
 gather_row(Gathering *gather, TriggerData *trigdata, int32 source_id)
 {
 	/* rows of one statement are of one mind; of one row look_up sees to it */

@@ -9,6 +9,7 @@
 
 #include "executor/executor.h"
 #include "utils/datum.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -19,22 +20,25 @@
 /* What the row at hand may concern; never in use for two rows at a time. */
 static Lookup found;
 
-/* Contacts that got another key. */
+/* A contact that got another key. */
 typedef struct NewKey
 {
-	SubTransactionId subid;
+	struct NewKey *next;		/* of the same hash */
+	SubTransactionId subid;		/* InvalidSubTransactionId: it was rolled back */
 	Datum		key;
 	Datum		old_key;
 } NewKey;
 
-/* In TopTransactionContext. */
-static struct
+typedef struct NewKeyEntry
 {
-	int64		n;
-	int64		room;
-	int64		next;			/* where the search begins */
-	NewKey	   *keys;
-}			new_keys;
+	uint32		hash;			/* of old_key; hash key */
+	NewKey	   *first;
+} NewKeyEntry;
+
+/* All of them, in a child of TopTransactionContext; NULL: there are none. */
+static HTAB *new_keys = NULL;
+static MemoryContext new_keys_context = NULL;
+static SubTransactionId new_keys_subid; /* none of a later one is among them */
 
 /*
  * Find out which columns rules read, of all those that a contact has, and
@@ -99,67 +103,87 @@ is_followed(StreamSet *set)
 static void
 note_new_key(StreamSet *set, TriggerData *trigdata, AttrNumber attno)
 {
-	MemoryContext oldcontext = MemoryContextSwitchTo(TopTransactionContext);
-	NewKey	   *entry;
+	MemoryContext oldcontext;
+	NewKeyEntry *entry;
+	NewKey	   *new_key;
+	Datum		key;
+	Datum		old_key;
+	uint32		hash;
 	int16		len;
 	bool		byval;
 	bool		isnull;
+	bool		is_known;
 
-	if (new_keys.n == new_keys.room)
+	if (new_keys == NULL)
 	{
-		new_keys.room = Max(16, new_keys.room * 2);
-		new_keys.keys = new_keys.keys == NULL ?
-			palloc(sizeof(NewKey) * new_keys.room) :
-			repalloc_huge(new_keys.keys, sizeof(NewKey) * (Size) new_keys.room);
+		HASHCTL		ctl;
+
+		new_keys_context = AllocSetContextCreate(TopTransactionContext, "leadstream new keys",
+												 ALLOCSET_SMALL_SIZES);
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(uint32);
+		ctl.entrysize = sizeof(NewKeyEntry);
+		ctl.hcxt = new_keys_context;
+		new_keys = hash_create("leadstream new keys", 16, &ctl,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 	get_typlenbyval(set->contacts->key_base, &len, &byval);
-	entry = &new_keys.keys[new_keys.n++];
-	entry->subid = GetCurrentSubTransactionId();
-	entry->key = datumCopy(slot_getattr(trigdata->tg_newslot, attno, &isnull), byval, len);
-	entry->old_key = datumCopy(slot_getattr(trigdata->tg_trigslot, attno, &isnull), byval, len);
+	key = slot_getattr(trigdata->tg_newslot, attno, &isnull);
+	old_key = slot_getattr(trigdata->tg_trigslot, attno, &isnull);
+	hash = datum_image_hash(old_key, byval, len);
+	oldcontext = MemoryContextSwitchTo(new_keys_context);
+	new_key = palloc(sizeof(NewKey));
+	new_key->subid = new_keys_subid = GetCurrentSubTransactionId();
+	new_key->key = datumCopy(key, byval, len);
+	new_key->old_key = datumCopy(old_key, byval, len);
 	MemoryContextSwitchTo(oldcontext);
+	/* last, for an entry that memory failed to fill would be gone through */
+	entry = hash_search(new_keys, &hash, HASH_ENTER, &is_known);
+	new_key->next = is_known ? entry->first : NULL;
+	entry->first = new_key;
 }
 
 bool
 ls_contact_is_rekeyed(Datum old_key, Datum key, bool byval, int16 len)
 {
-	/* activities come in the order of their contacts */
-	for (int64 i = 0; i < new_keys.n; i++)
-	{
-		NewKey	   *entry = &new_keys.keys[new_keys.next % new_keys.n];
+	NewKeyEntry *entry;
+	uint32		hash;
 
-		if (datum_image_eq(entry->old_key, old_key, byval, len) &&
-			datum_image_eq(entry->key, key, byval, len))
+	if (new_keys == NULL)
+		return false;
+	hash = datum_image_hash(old_key, byval, len);
+	entry = hash_search(new_keys, &hash, HASH_FIND, NULL);
+	for (NewKey *new_key = entry ? entry->first : NULL; new_key; new_key = new_key->next)
+		if (new_key->subid != InvalidSubTransactionId &&
+			datum_image_eq(new_key->old_key, old_key, byval, len) &&
+			datum_image_eq(new_key->key, key, byval, len))
 			return true;
-		new_keys.next = (new_keys.next + 1) % new_keys.n;
-	}
 	return false;
 }
 
 void
 ls_rekeyed_forget(void)
 {
-	/* the memory is the transaction's */
-	memset(&new_keys, 0, sizeof(new_keys));
+	if (new_keys == NULL)
+		return;
+	MemoryContextDelete(new_keys_context);
+	new_keys = NULL;
+	new_keys_context = NULL;
 }
 
 void
 ls_rekeyed_end(SubTransactionId subid, SubTransactionId parent)
 {
-	int64		kept = 0;
+	HASH_SEQ_STATUS status;
+	NewKeyEntry *entry;
 
-	for (int64 i = 0; i < new_keys.n; i++)
-	{
-		NewKey		entry = new_keys.keys[i];
-
-		if (entry.subid == subid && parent == InvalidSubTransactionId)
-			continue;
-		if (entry.subid == subid)
-			entry.subid = parent;
-		new_keys.keys[kept++] = entry;
-	}
-	new_keys.n = kept;
-	new_keys.next = 0;
+	if (new_keys == NULL || subid > new_keys_subid)
+		return;
+	hash_seq_init(&status, new_keys);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		for (NewKey *new_key = entry->first; new_key; new_key = new_key->next)
+			if (new_key->subid == subid)
+				new_key->subid = parent;
 }
 
 /* Remember that a contact has got another key. */

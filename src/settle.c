@@ -18,10 +18,10 @@
  *	   things were before the statement: time alone may have made a match that
  *	   no tick() has seen yet.
  *	5. Each candidate is judged.  A rule that is true is a new match if a row
- *	   of the statement counts in a condition in force, or else if the rule
- *	   was not true before: judged again under the same snapshot set back to
- *	   before the statement's command, in which its rows do not exist and the
- *	   contact is as it was.
+ *	   that the statement made new to a condition in force counts in it
+ *	   (row_change.c), or else if the rule was not true before: judged again
+ *	   under the same snapshot set back to before the statement's command, in
+ *	   which its rows do not exist and the contact is as it was.
  *	6. The matches are delivered, and of contacts that did not match it is
  *	   noted when time alone may make them.
  *

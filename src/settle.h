@@ -16,17 +16,18 @@
 #include "stream_group.h"
 
 /*
- * A stream that a new row may have made true of a contact; or, with stream_id
- * 0, all those below a digest that are the contact's, which are looked up when
- * it is locked; or, with a negative one, all streams of a group, see
- * CANDIDATE_GROUP.
+ * A stream that a row, new, changed or gone, may have made true of a contact;
+ * or, with stream_id 0, all those below a digest that are the contact's, which
+ * are looked up when it is locked; or, with a negative one, all streams of a
+ * group, see CANDIDATE_GROUP.
  */
 typedef struct Candidate
 {
 	Datum		key;			/* of the contacts' key type */
 	uint64		digest;			/* with stream_id 0; else 0 */
 	int32		stream_id;
-	ItemPointerData tid;		/* the first such row */
+	ItemPointerData tid;		/* the first such row; of one that is gone, as
+								 * it was */
 	uint16		origin;			/* index into origins */
 	bool		is_several;		/* digest: of more rows than that one */
 	bool		is_found;		/* looked up by settle.c */
