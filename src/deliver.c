@@ -44,6 +44,7 @@
 #include "utils/timestamp.h"
 
 #include "contact_lock.h"
+#include "contact_sight.h"
 #include "deliver.h"
 #include "key_scan.h"
 #include "lead_record.h"
@@ -124,36 +125,20 @@ hold_ids(const char *table, AttrNumber attno, Bitmapset *ids)
 }
 
 /*
- * Leave out contacts that the transaction cannot see, in REPEATABLE READ and
- * above: the foreign key of the lead tables to the contacts looks with its
- * snapshot.  Where activities have such a key too, their insert has failed
- * already; else it must not fail over a lead.  Who asked for the leads of the
- * past is told.
+ * Leave out contacts that the transaction cannot see; who asked for the leads of
+ * the past is told.
  */
 static int
 drop_invisible(Delivery *delivery, DeliverMatch *matches, int nmatches)
 {
-	ContactSource *contacts = delivery->contacts;
-	Snapshot	snapshot;
-	KeyScan    *scan;
+	ContactSight *sight = ls_sight_begin(delivery->contacts);
 	int			kept = 0;
-	Datum		last = (Datum) 0;
-	bool		is_visible = false;
 
-	if (!IsolationUsesXactSnapshot())
+	if (sight == NULL)
 		return nmatches;
-	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	scan = ls_keyscan_open(contacts->relid, contacts->key_attno,
-						   contacts->key_base, InvalidAttrNumber, snapshot);
 	for (int i = 0; i < nmatches; i++)
 	{
-		if (i == 0 || ls_contact_cmp(&delivery->order, last, matches[i].key) != 0)
-		{
-			last = matches[i].key;
-			ls_keyscan_start(scan, last, NULL);
-			is_visible = ls_keyscan_next(scan, NULL, NULL) != NULL;
-		}
-		if (is_visible)
+		if (ls_sight_sees(sight, matches[i].key))
 			matches[kept++] = matches[i];
 		else if (delivery->skip_deleted)
 			ereport(ERROR,
@@ -161,8 +146,7 @@ drop_invisible(Delivery *delivery, DeliverMatch *matches, int nmatches)
 					 errmsg("could not make leads of contacts that are newer than the transaction"),
 					 errhint("Try again in a new transaction, or in READ COMMITTED.")));
 	}
-	ls_keyscan_close(scan);
-	UnregisterSnapshot(snapshot);
+	ls_sight_end(sight);
 	return kept;
 }
 

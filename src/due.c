@@ -25,7 +25,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -34,10 +33,10 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "contact_lock.h"
+#include "contact_sight.h"
 #include "due.h"
 #include "key_scan.h"
 #include "owner_sql.h"
@@ -123,34 +122,19 @@ ls_due_close(DueReader *reader)
 	ls_keyscan_close(reader->scan);
 }
 
-/* Take out of what the transaction cannot see; returns how many are left. */
+/* Leave out contacts that the transaction cannot see; returns how many are left. */
 static int
 drop_invisible(ContactSource *contacts, DueChange *changes, int n)
 {
-	ContactOrder order;
-	Snapshot	snapshot;
-	KeyScan    *scan;
-	bool		is_visible = false;
+	ContactSight *sight = ls_sight_begin(contacts);
 	int			kept = 0;
 
-	if (!IsolationUsesXactSnapshot())
+	if (sight == NULL)
 		return n;
-	ls_contact_order_init(&order, contacts);
-	snapshot = RegisterSnapshot(GetTransactionSnapshot());
-	scan = ls_keyscan_open(contacts->relid, contacts->key_attno,
-						   contacts->key_base, InvalidAttrNumber, snapshot);
 	for (int i = 0; i < n; i++)
-	{
-		if (i == 0 || ls_contact_cmp(&order, changes[i - 1].key, changes[i].key) != 0)
-		{
-			ls_keyscan_start(scan, changes[i].key, NULL);
-			is_visible = ls_keyscan_next(scan, NULL, NULL) != NULL;
-		}
-		if (is_visible)
+		if (ls_sight_sees(sight, changes[i].key))
 			changes[kept++] = changes[i];
-	}
-	ls_keyscan_close(scan);
-	UnregisterSnapshot(snapshot);
+	ls_sight_end(sight);
 	return kept;
 }
 
