@@ -13,7 +13,7 @@
  *
  * Parsing resolves names, so it can raise errors, ask for rights and open
  * relations: it is done inside a subtransaction, in the name of the table's
- * owner, as programs of rules are made (stream_cache.c).
+ * owner, as programs of rules are made (stream_program.c).
  *
  *-------------------------------------------------------------------------
  */

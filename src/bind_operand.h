@@ -64,6 +64,12 @@ extern char *ls_bind_constant(BindContext *cxt, Operand *literal, Oid type,
 							  const Operand *reader);
 extern char *ls_bind_what(const Operand *operand);
 
+/* bind_aggregate.c: the aggregate's index in the rule; an equal one serves again. */
+extern int	ls_bind_aggregate(BindContext *cxt, const RuleNode *node);
+
+/* rule_bind.c: a condition without aggregates as one expression. */
+extern BoundExpr *ls_bind_condition(BindContext *cxt, const RuleNode *node);
+
 /* bind_compare.c: comparisons, and operands in the shape they want */
 extern BoundExpr *ls_bind_compare(BindContext *cxt, RuleOp op,
 								  Operand *left, Operand *right);

@@ -4,8 +4,9 @@
  *	  Candidates that are settled together.
  *
  * Belongs to settle.c and those beside it, which each know one thing about
- * candidates: settle_order.c their order, on_record.c which of them would add
- * nothing, settle_due.c what time has done to them and is going to do.
+ * candidates: settle_order.c their order, settle_found.c which streams stand
+ * behind them, on_record.c which of them would add nothing, settle_due.c what
+ * time has done to them and is going to do.
  *
  *-------------------------------------------------------------------------
  */
@@ -80,6 +81,12 @@ ls_chunk_weight(Settlement *settlement, const Candidate *candidate)
 
 /* settle_order.c: put the streams of groups in the place of groups. */
 extern void ls_chunk_ungroup(Chunk *chunk);
+
+/*
+ * settle_found.c: now that the contacts are locked, put streams in place of the
+ * digests below which they are found.
+ */
+extern void ls_chunk_expand(Chunk *chunk, Snapshot snapshot);
 
 /*
  * on_record.c: drop the candidates that would add nothing: of those that rows

@@ -21,6 +21,7 @@
 
 #include "compat.h"
 #include "fired_table.h"
+#include "table_watch.h"
 
 /* How values of a column become keys; false: not at all. */
 static bool
@@ -180,7 +181,7 @@ ls_fired_find(StreamSet *set, Relation rel, int32 source_id, Oid root)
 		return fired;
 
 	/* a change of its columns must be noticed from now on */
-	ls_streams_watch(id.relid, root);
+	ls_watch_table(id.relid, root);
 	oldcontext = MemoryContextSwitchTo(set->context);
 	if (source_id == CONTACTS_SOURCE)
 	{

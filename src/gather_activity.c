@@ -39,6 +39,7 @@
 #include "guc.h"
 #include "instant.h"
 #include "lookup.h"
+#include "program_rows.h"
 
 /* What the row at hand may concern; never in use for two rows at a time. */
 static Lookup found;

@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "gather.h"
 #include "lookup.h"
+#include "stream_paths.h"
 
 /* What the row at hand may concern; never in use for two rows at a time. */
 static Lookup found;

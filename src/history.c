@@ -35,10 +35,12 @@
 #include "deliver.h"
 #include "guc.h"
 #include "history_shape.h"
+#include "history_sql.h"
 #include "rule_eval.h"
 #include "rule_sql.h"
 #include "segment.h"
 #include "stream_cache.h"
+#include "table_watch.h"
 #include "writers.h"
 
 PG_FUNCTION_INFO_V1(leadstream_clock);

@@ -36,7 +36,7 @@
 #include "lib/stringinfo.h"
 
 #include "history_shape.h"
-#include "rule_sql.h"
+#include "history_sql.h"
 
 #define OPERATOR_START	"OPERATOR(pg_catalog."
 #define TYPE_START		"::pg_catalog."

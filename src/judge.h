@@ -3,13 +3,16 @@
  * judge.h
  *	  One reading of the database, as those see it who judge by it.
  *
- * Belongs to rule_eval.c, which judges at one instant, and rule_timeline.c,
- * which judges at all; everybody else includes rule_eval.h.
+ * Belongs to rule_eval.c, which judges at one instant, judge_aggregate.c beside
+ * it, and rule_timeline.c, which judges at all; everybody else includes
+ * rule_eval.h.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef LS_JUDGE_H
 #define LS_JUDGE_H
+
+#include "executor/executor.h"
 
 #include "own_rows.h"
 #include "row_set.h"
@@ -51,6 +54,41 @@ extern KeyScan *ls_judge_rows(Judge *judge, ActivitySource *source);
 
 /* The same of a source whose rows stand in no table of activities. */
 extern OwnRows *ls_judge_own_rows(Judge *judge, ActivitySource *source);
+
+/* An aggregate's value for the contact stepped to. */
+typedef struct AggregateValue
+{
+	bool		known;
+	bool		isnull;
+	bool		fresh;			/* a row of the running statement counts */
+	Datum		value;
+} AggregateValue;
+
+/* judge_aggregate.c: find it out, of any aggregate but exists and count. */
+extern void ls_judge_aggregate_rows(Judge *judge, AggregateProgram *agg,
+									AggregateValue *result);
+
+/* Must a new row be looked for among a source's? */
+static inline bool
+ls_judge_needs_fresh(Judge *judge, AggregateProgram *agg, SourceProgram *source)
+{
+	return agg->wants_fresh && source->source->relid == judge->fresh_relid &&
+		!ls_source_is_own(source->source);
+}
+
+/* Does a row pass the where? */
+static inline bool
+ls_judge_passes(Judge *judge, ExprState *where, TupleTableSlot *row)
+{
+	bool		isnull;
+	bool		result;
+
+	judge->econtext->ecxt_outertuple = row;
+	if (where == NULL)
+		return true;
+	result = DatumGetBool(ExecEvalExprSwitchContext(where, judge->econtext, &isnull));
+	return result && !isnull;
+}
 
 /* The i-th aggregate of a test is worth this. */
 extern void ls_judge_set_param(RuleProgram *program, BoundNode *bound, int i,

@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 
 #include "lookup.h"
+#include "program_rows.h"
 
 PG_FUNCTION_INFO_V1(leadstream_look_up);
 PG_FUNCTION_INFO_V1(leadstream_unkeyed_digest);

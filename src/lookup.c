@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "lookup.h"
+#include "stream_paths.h"
 #include "value.h"
 
 /* The digest of an account as its column has it; as a stream has it, text. */

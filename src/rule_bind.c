@@ -5,10 +5,10 @@
  *
  * Binding resolves names, picks operators and reads literals (bind_operand.c,
  * bind_compare.c), pushes negation down to the tests and collects the
- * aggregates, equal ones once.  What comes out, a BoundRule, is SQL in pieces:
- * rule_eval.c compiles the pieces to judge a contact at one instant,
- * rule_sql.c puts them together into the query over all contacts and all
- * instants.
+ * aggregates, equal ones once (bind_aggregate.c).  What comes out, a BoundRule,
+ * is SQL in pieces: rule_eval.c compiles the pieces to judge a contact at one
+ * instant, rule_sql.c puts them together into the query over all contacts and
+ * all instants.
  *
  * A BoundRule lives in the memory context it was bound in, together with the
  * sources it points to, and holds no locks: names may change behind it.  Who
@@ -22,7 +22,6 @@
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -30,11 +29,8 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
-#include "utils/typcache.h"
 
 #include "bind_operand.h"
-#include "interval_text.h"
-#include "lead_rows.h"
 #include "own_rows.h"
 #include "rule_text.h"
 
@@ -46,7 +42,6 @@ typedef struct TestRefs
 } TestRefs;
 
 static BoundNode *bind_node(BindContext *cxt, const RuleNode *node, bool negated);
-static BoundExpr *bind_condition(BindContext *cxt, const RuleNode *node);
 
 /* ----------
  * Aggregates.
@@ -64,232 +59,6 @@ has_aggregate(const RuleNode *node)
 	return false;
 }
 
-static Interval *
-bind_interval(const RuleNode *node)
-{
-	Interval   *interval = palloc0(sizeof(Interval));
-
-	if (!ls_interval_parse(ls_rule_text(node), interval))
-		elog(ERROR, "unreadable interval in rule"); /* cannot happen */
-	return interval;
-}
-
-/*
- * Bind the value an aggregate reads, and with it the aggregate's result type.
- * Sums and averages are numeric whatever they add up: exact, so the order in
- * which rows come cannot matter.
- */
-static char *
-bind_value(BindContext *cxt, BoundAggregate *agg, const RuleNode *path)
-{
-	Operand    *value = ls_bind_row_path(cxt, path, 1);
-	char	   *sql = value->sql;
-	TypeCacheEntry *type;
-
-	agg->value_type = value->type;
-	agg->value_collation = value->collation;
-	switch (agg->func)
-	{
-		case RULE_AGG_SUM:
-		case RULE_AGG_AVG:
-			sql = ls_bind_as_number(value);
-			if (sql == NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_DATATYPE_MISMATCH),
-						 errmsg("%s of type %s is no number", ls_bind_what(value),
-								format_type_be(value->type)),
-						 errhint("sum and avg take numbers, or text and jsonb values that read as numbers.")));
-			sql = psprintf("%s::pg_catalog.numeric", sql);
-			agg->value_type = NUMERICOID;
-			agg->value_collation = InvalidOid;
-			break;
-
-		case RULE_AGG_MIN:
-		case RULE_AGG_MAX:
-			/* of jsonb, the values that read as numbers */
-			if (value->class == CLASS_JSONB)
-			{
-				sql = ls_bind_as_number(value);
-				agg->value_type = NUMERICOID;
-				break;
-			}
-			/* FALLTHROUGH */
-		case RULE_AGG_COUNT_DISTINCT:
-			/* arrays travel as text, for there is no array of arrays */
-			if (value->class == CLASS_ARRAY && agg->func == RULE_AGG_COUNT_DISTINCT)
-			{
-				sql = psprintf("(%s::pg_catalog.text)", sql);
-				agg->value_type = TEXTOID;
-				agg->value_collation = DEFAULT_COLLATION_OID;
-				break;
-			}
-			type = lookup_type_cache(value->type, TYPECACHE_CMP_PROC);
-			if (!OidIsValid(type->cmp_proc) || value->class == CLASS_ARRAY)
-				ereport(ERROR,
-						(errcode(ERRCODE_DATATYPE_MISMATCH),
-						 errmsg("%s of type %s cannot be ordered", ls_bind_what(value),
-								format_type_be(value->type)),
-						 errhint("min, max and count(distinct ...) take values of a type with a default btree operator class; min and max take no arrays.")));
-			/* JSON null is missing */
-			if (value->class == CLASS_JSONB)
-				sql = psprintf("(case when leadstream.as_text(%s) is not null then %s end)",
-							   sql, sql);
-			break;
-
-		default:
-			/* first, last: see above */
-			if (value->class == CLASS_ARRAY)
-				sql = psprintf("(%s::pg_catalog.text)", sql);
-			break;
-	}
-	agg->result_type = agg->value_type;
-	agg->result_collation = agg->value_collation;
-	return sql;
-}
-
-static void
-note_lead_column(Oid relid, AttrNumber attno, void *arg)
-{
-	ls_bind_note_column(arg, relid, attno);
-}
-
-static BoundSource *
-bind_source(BindContext *cxt, BoundAggregate *agg, const RuleNode *path,
-			const RuleNode *where, bool is_path)
-{
-	BoundSource *result = palloc0(sizeof(BoundSource));
-	ActivitySource *source = ls_bind_kind(cxt, ls_rule_text(ls_rule_kid(path, 0)));
-	List	   *conditions = NIL;
-	List	   *filters = NIL;
-	ListCell   *lc;
-
-	if (is_path ? path->nkids < 2 : path->nkids > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 is_path ?
-				 errmsg("no field of kind \"%s\" is named", source->kind) :
-				 errmsg("a kind of activity stands alone here"),
-				 is_path ?
-				 errhint("Write the field behind the kind, as in sum(%s.field).",
-						 quote_identifier(source->kind)) :
-				 errhint("exists and count take kinds; count(distinct kind.field) counts values.")));
-
-	result->source = source;
-	cxt->here = source;
-	if (source->only)
-	{
-		cxt->only_filter = true;
-		conditions = lappend(conditions,
-							 bind_condition(cxt, ls_rule_root(source->only)));
-		cxt->only_filter = false;
-	}
-	if (where && ls_rule_kid(where, 0)->kind == RULE_AND)
-	{
-		const RuleNode *and = ls_rule_kid(where, 0);
-
-		for (uint32 i = 0; i < and->nkids; i++)
-			conditions = lappend(conditions, bind_condition(cxt, ls_rule_kid(and, i)));
-	}
-	else if (where)
-		conditions = lappend(conditions, bind_condition(cxt, ls_rule_kid(where, 0)));
-	if (conditions)
-		result->where = ls_expr_all(conditions);
-	foreach(lc, conditions)
-	{
-		BoundExpr  *expr = lfirst(lc);
-
-		if (!expr->uses_contact && !expr->is_timeline)
-			filters = lappend(filters, expr);
-	}
-	if (filters)
-		result->filter = ls_expr_all(filters);
-	if (is_path)
-		result->value = bind_value(cxt, agg, path);
-	cxt->here = NULL;
-
-	if (source->time_attno == InvalidAttrNumber && (agg->within || agg->older))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("kind \"%s\" has no times", source->kind),
-				 ls_source_is_own(source) ?
-				 errdetail("Its rows are the elements of a column of the contact; they count always.") :
-				 errdetail("It was attached without a time column, so its rows count always."),
-				 errhint("Leave out %s.", agg->within ? "within" : "older than")));
-	if (source->origin == SOURCE_LEADS)
-		ls_leadrows_columns(source, note_lead_column, cxt);
-	else if (source->time_attno != InvalidAttrNumber)
-	{
-		UsedColumn *used = palloc(sizeof(UsedColumn));
-
-		used->relid = source->relid;
-		used->attno = source->time_attno;
-		cxt->bound->used_columns = lappend(cxt->bound->used_columns, used);
-	}
-	return result;
-}
-
-/* The aggregate's index in the rule; an equal one serves again. */
-static int
-bind_aggregate(BindContext *cxt, const RuleNode *node)
-{
-	BoundAggregate *agg = palloc0(sizeof(BoundAggregate));
-	const RuleNode *where = NULL;
-	StringInfoData text;
-	uint32		nkinds = 0;
-	ListCell   *lc;
-	bool		is_path;
-
-	if (cxt->only_filter)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("an \"only\" filter cannot read other activities"),
-				 errhint("Filter by columns of the activity alone.")));
-	if (cxt->here)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("an activity condition cannot stand inside a where"),
-				 errdetail("A where speaks of one row of \"%s\" at a time.", cxt->here->kind),
-				 errhint("Join two activity conditions with and, outside.")));
-
-	initStringInfo(&text);
-	ls_rule_node_text(&text, node);
-	foreach(lc, cxt->bound->aggregates)
-		if (strcmp(((BoundAggregate *) lfirst(lc))->text, text.data) == 0)
-			return foreach_current_index(lc);
-
-	agg->func = (RuleAggregate) node->op;
-	agg->text = text.data;
-	for (uint32 i = 0; i < node->nkids; i++)
-	{
-		const RuleNode *kid = ls_rule_kid(node, i);
-
-		if (kid->kind == RULE_FIELD)
-			nkinds++;
-		else if (kid->kind == RULE_WHERE)
-			where = kid;
-		else if (kid->kind == RULE_WITHIN)
-			agg->within = bind_interval(kid);
-		else
-			agg->older = bind_interval(kid);
-	}
-	if (agg->within || agg->older)
-		cxt->bound->uses_clock = true;
-	agg->result_type = INT8OID;
-	agg->enough = agg->func == RULE_AGG_EXISTS || agg->func == RULE_AGG_COUNT ?
-		0 : PG_INT64_MAX;
-	is_path = agg->func != RULE_AGG_EXISTS && agg->func != RULE_AGG_COUNT;
-	for (uint32 i = 0; i < nkinds; i++)
-		agg->sources = lappend(agg->sources,
-							   bind_source(cxt, agg, ls_rule_kid(node, i), where, is_path));
-	if (agg->func == RULE_AGG_COUNT_DISTINCT)
-	{
-		agg->result_type = INT8OID;
-		agg->result_collation = InvalidOid;
-	}
-	cxt->bound->aggregates = lappend(cxt->bound->aggregates, agg);
-	return list_length(cxt->bound->aggregates) - 1;
-}
-
 static bool
 is_count(const BoundAggregate *agg)
 {
@@ -301,7 +70,7 @@ is_count(const BoundAggregate *agg)
 static Operand *
 aggregate_operand(BindContext *cxt, const RuleNode *node, TestRefs *refs)
 {
-	int			index = bind_aggregate(cxt, node);
+	int			index = ls_bind_aggregate(cxt, node);
 	BoundAggregate *agg = list_nth(cxt->bound->aggregates, index);
 	Operand    *operand = palloc0(sizeof(Operand));
 	int			position = -1;
@@ -436,8 +205,8 @@ positive_op(const RuleNode *test, bool *negated)
 	}
 }
 
-static BoundExpr *
-bind_condition(BindContext *cxt, const RuleNode *node)
+BoundExpr *
+ls_bind_condition(BindContext *cxt, const RuleNode *node)
 {
 	List	   *exprs = NIL;
 	BoundExpr  *expr;
@@ -450,17 +219,17 @@ bind_condition(BindContext *cxt, const RuleNode *node)
 	if (node->kind == RULE_AGGREGATE ||
 		(node->kind == RULE_TEST && has_aggregate(node)) ||
 		(node->kind == RULE_ALONE && has_aggregate(node)))
-		(void) bind_aggregate(cxt, node);
+		(void) ls_bind_aggregate(cxt, node);
 
 	switch ((RuleKind) node->kind)
 	{
 		case RULE_AND:
 		case RULE_OR:
 			for (uint32 i = 0; i < node->nkids; i++)
-				exprs = lappend(exprs, bind_condition(cxt, ls_rule_kid(node, i)));
+				exprs = lappend(exprs, ls_bind_condition(cxt, ls_rule_kid(node, i)));
 			return node->kind == RULE_AND ? ls_expr_all(exprs) : ls_expr_any(exprs);
 		case RULE_NOT:
-			return ls_expr_not(bind_condition(cxt, ls_rule_kid(node, 0)));
+			return ls_expr_not(ls_bind_condition(cxt, ls_rule_kid(node, 0)));
 		case RULE_ALONE:
 			return ls_bind_alone(cxt, ls_bind_operand(cxt, ls_rule_kid(node, 0)));
 		case RULE_TEST:
@@ -670,7 +439,7 @@ bind_node(BindContext *cxt, const RuleNode *node, bool negated)
 	if (!has_aggregate(node) &&
 		!(cxt->apart && (node->kind == RULE_AND || node->kind == RULE_OR ||
 						 node->kind == RULE_NOT)))
-		return make_test(bind_condition(cxt, node), negated, NULL, node);
+		return make_test(ls_bind_condition(cxt, node), negated, NULL, node);
 
 	switch ((RuleKind) node->kind)
 	{
@@ -810,7 +579,7 @@ ls_rule_bind_only(const Rule *rule, ActivitySource *source, ContactSource *conta
 	cxt.zone = quote_literal_cstr(contacts->zone);
 	cxt.here = source;
 	cxt.only_filter = true;
-	return bind_condition(&cxt, ls_rule_root(rule));
+	return ls_bind_condition(&cxt, ls_rule_root(rule));
 }
 
 void

@@ -102,6 +102,9 @@ extern RuleProgram *ls_program_make(const BoundRule *bound);
 extern RuleProgram *ls_program_from_rule(const Rule *rule, ContactSource *contacts,
 										 List *activities);
 
+/* An expression of the program's made ready to run, in the current memory context. */
+extern ExprState *ls_program_compile_expr(const RuleProgram *program, Expr *expr);
+
 /* A piece of the program, ready to run. */
 extern ExprState *ls_program_compile(RuleProgram *program, Piece *piece);
 
@@ -114,28 +117,5 @@ ls_program_state(RuleProgram *program, Piece *piece)
 /* Contact columns read (offset by FirstLowInvalidHeapAttributeNumber). */
 extern Bitmapset *ls_program_contact_attnos(const RuleProgram *program);
 extern bool ls_program_is_foreign(const RuleProgram *program);
-
-/*
- * Could this row of a kind, by itself, count in some activity condition?
- * Looks only at conditions on the row itself, never at the contact and never
- * at the clock, so it may be asked before the contact is locked.  slot holds
- * the row in the layout of the attached table.
- */
-extern bool ls_program_concerns(RuleProgram *program, int32 source_id,
-								TupleTableSlot *slot);
-
-/*
- * Do two versions of a row of a kind, which have the same contact and time,
- * differ in anything that the program reads?
- */
-extern bool ls_program_sees_change(const RuleProgram *program, int32 source_id,
-								   TupleTableSlot *a, TupleTableSlot *b);
-
-/*
- * Is the rule false of every contact none of whose rows passes the filter of
- * an aggregate, whatever its columns and the clock are?  False also where
- * nobody knows.
- */
-extern bool ls_program_needs_rows(const RuleProgram *program);
 
 #endif							/* LS_RULE_PROGRAM_H */

@@ -20,13 +20,6 @@
  * rule needs at its root is moved to where it saves work: a plain test of the
  * contact becomes a where clause, an exists becomes an inner join.
  *
- * History asks for less: the first instant up to the clock.  Where a rule comes
- * down to one threshold of rows, that takes no timelines, only the rows' times,
- * which an index on (contact, time) has without the table:
- *
- *	  select a.contact_id as contact, leadstream.first_count(array_agg(a.at), ...)
- *	  from page_visit a where ... and a.at <= $1 group by 1
- *
  * A simulation asks what is new in a period, as DESIGN says what a new match
  * is: a beginning of the timeline, or of a row that counts in a condition in
  * force.  Only rows that can count in the period are read, and when they count
@@ -54,13 +47,13 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
-#include "utils/typcache.h"
 
 #include "bind_operand.h"
 #include "instant.h"
 #include "own_rows.h"
 #include "row_set.h"
 #include "rule_sql.h"
+#include "sql_parts.h"
 
 #define NOTHING		"'{}'::pg_catalog.tstzmultirange"
 #define ALWAYS		"'{(,)}'::pg_catalog.tstzmultirange"
@@ -76,48 +69,11 @@ typedef struct SqlContext
 								 * a row begins to count */
 } SqlContext;
 
-static char *
-table_name(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
-}
-
-/* Equality of the contacts' keys, whatever schema their type lives in. */
-static char *
-key_equals(const BoundRule *bound)
-{
-	TypeCacheEntry *type = lookup_type_cache(bound->contacts->key_base,
-											 TYPECACHE_EQ_OPR);
-	Oid			nspoid = get_func_namespace(get_opcode(type->eq_opr));
-
-	return psprintf("OPERATOR(%s.=)", quote_identifier(get_namespace_name(nspoid)));
-}
-
-static char *
-interval_constant(const Interval *interval)
-{
-	if (interval == NULL)
-		return "null";
-	return psprintf("'%d mons " INT64_FORMAT " microseconds'::pg_catalog.interval",
-					interval->month, interval->time);
-}
-
 /* The name of an aggregate's subquery over its n-th source. */
 static char *
 source_alias(int aggregate, int n)
 {
 	return psprintf("q%d_%d", aggregate + 1, n + 1);
-}
-
-/* The instant of a row; no function stands between a timestamptz and its index. */
-static char *
-row_instant(SqlContext *cxt, const ActivitySource *source)
-{
-	char	   *at = psprintf("a.%s", quote_identifier(source->time_name));
-
-	return source->time_type == TIMESTAMPTZOID ? at :
-		psprintf("leadstream.as_instant(%s, %s)", at, cxt->zone);
 }
 
 /*
@@ -134,7 +90,7 @@ row_order(SqlContext *cxt, const ActivitySource *source)
 	initStringInfo(&buf);
 	/* the order of instants is not that of local times where clocks are put forward */
 	if (source->time_name)
-		appendStringInfoString(&buf, row_instant(cxt, source));
+		appendStringInfoString(&buf, ls_sql_row_instant(cxt->zone, source));
 	if (attnos)
 	{
 		/* in the order of the key, not of the columns */
@@ -150,12 +106,6 @@ row_order(SqlContext *cxt, const ActivitySource *source)
 		appendStringInfo(&buf, "%sa.tableoid, a.ctid", buf.len ? ", " : "");
 	table_close(rel, NoLock);
 	return buf.data;
-}
-
-static char *
-instant_constant(TimestampTz t)
-{
-	return psprintf("'%s'::pg_catalog.timestamptz", ls_instant_to_text(t));
 }
 
 /* The instant before a period: nothing is new in it that was true there. */
@@ -189,8 +139,8 @@ rows_since(SqlContext *cxt, const BoundSource *s, TimestampTz t, const Interval 
 	if (s->source->time_name == NULL || TIMESTAMP_NOT_FINITE(t) || t <= MIN_TIMESTAMP ||
 		(by && !ls_rowset_oldest(t, by, &oldest)))
 		return "";
-	return psprintf("%s OPERATOR(pg_catalog.>) %s", row_instant(cxt, s->source),
-					instant_constant(oldest));
+	return psprintf("%s OPERATOR(pg_catalog.>) %s", ls_sql_row_instant(cxt->zone, s->source),
+					ls_sql_instant_constant(oldest));
 }
 
 /* The instants at which one row of the source counts; at: its own, SQL. */
@@ -203,7 +153,7 @@ row_span(SqlContext *cxt, const BoundAggregate *agg, const BoundSource *s, const
 		span = ALWAYS;
 	else
 		span = psprintf("leadstream.row_span(%s, %s, %s, %s)",
-						at, interval_constant(agg->older), interval_constant(agg->within),
+						at, ls_sql_interval_constant(agg->older), ls_sql_interval_constant(agg->within),
 						cxt->zone);
 	if (s->where && s->where->is_timeline)
 		span = psprintf("(%s OPERATOR(pg_catalog.*) %s)", span, s->where->sql);
@@ -219,7 +169,7 @@ any_span(SqlContext *cxt, const BoundAggregate *agg, const BoundSource *s, const
 {
 	/* of rows that count for good, the first says all */
 	if (s->source->time_name && agg->within == NULL && !(s->where && s->where->is_timeline))
-		return row_span(cxt, agg, s, psprintf("pg_catalog.min(%s)", row_instant(cxt, s->source)));
+		return row_span(cxt, agg, s, psprintf("pg_catalog.min(%s)", ls_sql_row_instant(cxt->zone, s->source)));
 	return psprintf("pg_catalog.range_agg(%s)", span);
 }
 
@@ -261,11 +211,11 @@ append_own_rows(SqlContext *cxt, StringInfo from, int index, const BoundAggregat
 	if (s->value)
 		appendStringInfo(from, ", pg_catalog.array_agg(a.ls_value%s) as vals", order);
 	appendStringInfo(from, "\n\tfrom (select a.*, %s as ls_span", row_span(cxt, agg, s,
-					 s->source->time_name ? row_instant(cxt, s->source) : NULL));
+					 s->source->time_name ? ls_sql_row_instant(cxt->zone, s->source) : NULL));
 	if (s->value)
 		appendStringInfo(from, ", %s as ls_value", s->value);
 	appendStringInfo(from, "\n\t\tfrom %s", 
-					 ls_ownrows_sql(s->source, cxt->bound->contacts, key_equals(cxt->bound)));
+					 ls_ownrows_sql(s->source, cxt->bound->contacts, ls_sql_key_equals(cxt->bound)));
 	if (s->where && !s->where->is_timeline)
 		appendStringInfo(from, "\n\t\twhere %s", s->where->sql);
 	if (is_inner)
@@ -281,7 +231,7 @@ append_source(SqlContext *cxt, StringInfo from, int index, const BoundAggregate 
 	ContactSource *contacts = cxt->bound->contacts;
 	char	   *alias = source_alias(index, n);
 	char	   *span = row_span(cxt, agg, s,
-								s->source->time_name ? row_instant(cxt, s->source) : NULL);
+								s->source->time_name ? ls_sql_row_instant(cxt->zone, s->source) : NULL);
 	char	   *contact = psprintf("a.%s", quote_identifier(s->source->contact_name));
 	char	   *key = psprintf("c.%s", quote_identifier(contacts->key_name));
 
@@ -300,10 +250,10 @@ append_source(SqlContext *cxt, StringInfo from, int index, const BoundAggregate 
 	}
 	if (bms_is_member(index, cxt->arriving))
 		appendStringInfo(from, ",\n\t\t%s as begins", row_beginnings(cxt, agg, s, span));
-	appendStringInfo(from, "\n\tfrom %s a", table_name(s->source->relid));
+	appendStringInfo(from, "\n\tfrom %s a", ls_sql_table_name(s->source->relid));
 	if (s->where && s->where->uses_contact)
 		appendStringInfo(from, " inner join %s c on %s %s %s",
-						 table_name(contacts->relid), key, key_equals(cxt->bound), contact);
+						 ls_sql_table_name(contacts->relid), key, ls_sql_key_equals(cxt->bound), contact);
 	appendStringInfo(from, "\n\twhere %s is not null", contact);
 	if (s->where && !s->where->is_timeline)
 		appendStringInfo(from, " and %s", s->where->sql);
@@ -316,10 +266,10 @@ append_source(SqlContext *cxt, StringInfo from, int index, const BoundAggregate 
 			appendStringInfo(from, " and %s", since);
 		if (s->source->time_name && !TIMESTAMP_NOT_FINITE(cxt->period->upto))
 			appendStringInfo(from, " and %s OPERATOR(pg_catalog.<) %s",
-							 row_instant(cxt, s->source), instant_constant(cxt->period->upto));
+							 ls_sql_row_instant(cxt->zone, s->source), ls_sql_instant_constant(cxt->period->upto));
 	}
 	appendStringInfo(from, "\n\tgroup by 1) %s on %s.contact %s %s",
-					 alias, alias, key_equals(cxt->bound), key);
+					 alias, alias, ls_sql_key_equals(cxt->bound), key);
 }
 
 /* Something like "coalesce(q1_1.timeline, '{}') + ..." over an exists's sources. */
@@ -390,16 +340,6 @@ pieces(SqlContext *cxt, int index)
 	return psprintf("leadstream.%s(%s, %s.vals)", name, spans.data, source_alias(index, 0));
 }
 
-/* exists(...) and nothing more */
-static bool
-is_exists(SqlContext *cxt, const BoundNode *node)
-{
-	return node->kind == BOUND_TEST && list_length(node->refs) == 1 &&
-		node->origin->kind == RULE_ALONE &&
-		((BoundAggregate *) list_nth(cxt->bound->aggregates,
-									 linitial_int(node->refs)))->func == RULE_AGG_EXISTS;
-}
-
 static char *
 test_timeline(SqlContext *cxt, const BoundNode *node)
 {
@@ -411,7 +351,7 @@ test_timeline(SqlContext *cxt, const BoundNode *node)
 
 	if (nrefs == 0)
 		result = ls_expr_timeline(node->test);
-	else if (is_exists(cxt, node))
+	else if (ls_sql_is_exists(cxt->bound, node))
 		result = exists_timeline(cxt, linitial_int(node->refs));
 	else
 	{
@@ -439,38 +379,6 @@ test_timeline(SqlContext *cxt, const BoundNode *node)
 	if (node->negated)
 		result = psprintf("(" ALWAYS " OPERATOR(pg_catalog.-) %s)", result);
 	return result;
-}
-
-/* A test of the contact alone, without the clock: it filters contacts. */
-static bool
-is_filter(const BoundNode *node)
-{
-	return node->kind == BOUND_TEST && node->refs == NIL && !node->test->is_timeline;
-}
-
-static void
-append_filter(StringInfo where, const BoundNode *node)
-{
-	appendStringInfo(where, node->negated ? "%s((%s) is not true)" : "%s%s",
-					 where->len ? "\n\tand " : "", node->test->sql);
-}
-
-/* What all of must be true: the root's children, or itself. */
-static List *
-root_needs(const BoundRule *bound)
-{
-	return bound->root->kind == BOUND_AND ? bound->root->kids :
-		list_make1((void *) bound->root);
-}
-
-static void
-append_account(StringInfo where, const ContactSource *contacts, const char *account)
-{
-	if (account && contacts->account_name)
-		appendStringInfo(where, "%sc.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s",
-						 where->len ? "\n\tand " : "",
-						 quote_identifier(contacts->account_name),
-						 quote_literal_cstr(account));
 }
 
 static char *
@@ -567,15 +475,15 @@ timeline_parts(SqlContext *cxt, const char *account, TimelineSql *parts)
 	initStringInfo(&timeline);
 
 	/* what the root needs: filters, rows, timelines */
-	foreach(lc, root_needs(bound))
+	foreach(lc, ls_sql_root_needs(bound))
 	{
 		const BoundNode *node = lfirst(lc);
 
-		if (is_filter(node))
-			append_filter(&parts->where, node);
+		if (ls_sql_is_filter(node))
+			ls_sql_append_filter(&parts->where, node);
 		else
 		{
-			if (is_exists(cxt, node) && !node->negated &&
+			if (ls_sql_is_exists(cxt->bound, node) && !node->negated &&
 				list_length(((BoundAggregate *) list_nth(bound->aggregates,
 														 linitial_int(node->refs)))->sources) == 1)
 				cxt->inner = bms_add_member(cxt->inner, linitial_int(node->refs));
@@ -584,9 +492,9 @@ timeline_parts(SqlContext *cxt, const char *account, TimelineSql *parts)
 							 node_timeline(cxt, node));
 		}
 	}
-	append_account(&parts->where, contacts, account);
+	ls_sql_append_account(&parts->where, contacts, account);
 
-	appendStringInfo(&parts->from, "%s c", table_name(contacts->relid));
+	appendStringInfo(&parts->from, "%s c", ls_sql_table_name(contacts->relid));
 	foreach(lc, bound->aggregates)
 	{
 		BoundAggregate *agg = lfirst(lc);
@@ -658,7 +566,7 @@ ls_rule_to_period_sql(const BoundRule *bound, const char *account,
 					"where not pg_catalog.isempty(news)",
 					parts.key,
 					arrivals ? psprintf(" OPERATOR(pg_catalog.+)\n\tcase when t.timeline OPERATOR(pg_catalog.@>) %s then ",
-										instant_constant(before_period(period))) : "",
+										ls_sql_instant_constant(before_period(period))) : "",
 					arrivals ? "t.timeline OPERATOR(pg_catalog.*) " : "",
 					arrivals ? arrivals : "",
 					arrivals ? " else " NOTHING : "",
@@ -680,172 +588,9 @@ ls_rule_to_instant_sql(const BoundRule *bound, const char *account, TimestampTz 
 	{
 		append_timeline(&parts);
 		appendStringInfo(&parts.where, " and t.timeline OPERATOR(pg_catalog.@>) %s",
-						 instant_constant(at));
+						 ls_sql_instant_constant(at));
 	}
 	return psprintf("select %s as contact_id\nfrom %s%s%s",
 					parts.key, parts.from.data,
 					parts.where.len ? "\nwhere " : "", parts.where.data);
-}
-
-/* ----------
- * The first instant alone.
- * ----------
- */
-
-/*
- * The number of rows from which on a test is true: 1 for exists(...), n for
- * count(...) >= n.  0 where it is something else, or true of no rows.
- */
-static int64
-rows_needed(SqlContext *cxt, const BoundNode *node)
-{
-	const RuleNode *origin = node->origin;
-	const RuleNode *number;
-	double		limit;
-
-	if (node->kind != BOUND_TEST || list_length(node->refs) != 1)
-		return 0;
-	if (is_exists(cxt, node))
-		return node->negated ? 0 : 1;
-	if (origin->kind != RULE_TEST || origin->nkids != 2 ||
-		ls_rule_kid(origin, 0)->kind != RULE_AGGREGATE ||
-		ls_rule_kid(origin, 0)->op != RULE_AGG_COUNT)
-		return 0;
-	number = ls_rule_kid(origin, 1);
-	/* of so few digits a double is exact */
-	if (number->kind != RULE_NUMBER || number->textlen > 9)
-		return 0;
-	limit = atof(ls_rule_text(number));
-	if (origin->op == (node->negated ? RULE_OP_LT : RULE_OP_GE))
-		limit = ceil(limit);
-	else if (origin->op == (node->negated ? RULE_OP_LE : RULE_OP_GT))
-		limit = floor(limit) + 1;
-	else
-		return 0;
-	return limit >= 1 ? (int64) limit : 0;
-}
-
-/*
- * Is the row that comes first also the first to count?  Not where the calendar
- * has a say in when it does, or whether.
- */
-static bool
-is_first_come(const BoundAggregate *agg)
-{
-	if (agg->older == NULL)
-		return agg->within == NULL || agg->within->month > 0 || agg->within->time > 0;
-	return agg->older->month == 0 &&
-		(agg->within == NULL ||
-		 (agg->within->month == 0 && agg->within->time > agg->older->time));
-}
-
-/*
- * Fill the parts of the query of a rule that asks for some of the contacts and
- * for a number of rows of one kind, of which the row alone (and perhaps the
- * contact) decides whether they count.  False where the rule is not so.
- *
- * All of it goes through first_count(), which knows infinite times, times out
- * of range and the calendar as row_span() does.
- */
-bool
-ls_rule_threshold_sql(const BoundRule *bound, const char *account,
-					  ThresholdSql *parts)
-{
-	SqlContext	cxt = {.bound = bound};
-	ContactSource *contacts = bound->contacts;
-	BoundAggregate *agg;
-	BoundSource *s;
-	int64		needed = 0;
-	char	   *at;
-	char	   *first;
-	StringInfoData filters;
-	StringInfoData rows;
-	ListCell   *lc;
-
-	if (list_length(bound->aggregates) != 1)
-		return false;
-	agg = linitial(bound->aggregates);
-	s = linitial(agg->sources);
-	if (list_length(agg->sources) != 1 || s->source->time_name == NULL ||
-		ls_source_is_own(s->source) ||
-		(s->where && s->where->is_timeline))
-		return false;
-
-	initStringInfo(&filters);
-	foreach(lc, root_needs(bound))
-	{
-		const BoundNode *node = lfirst(lc);
-
-		if (is_filter(node))
-			append_filter(&filters, node);
-		else if (needed != 0 || (needed = rows_needed(&cxt, node)) == 0)
-			return false;
-	}
-	if (needed == 0)
-		return false;
-	append_account(&filters, contacts, account);
-
-	/* no row counts before its own time: later ones need not be read */
-	cxt.zone = quote_literal_cstr(contacts->zone);
-	at = row_instant(&cxt, s->source);
-	initStringInfo(&rows);
-	appendStringInfo(&rows, "%s OPERATOR(pg_catalog.<=) $1", at);
-	if (needed == 1 && is_first_come(agg))
-	{
-		/* with an end, one from the beginning of time never counts */
-		if (agg->within)
-			appendStringInfo(&rows, " and %s OPERATOR(pg_catalog.>) '-infinity'::pg_catalog.timestamptz", at);
-		first = psprintf("array[pg_catalog.min(%s)]", at);
-	}
-	else
-		first = psprintf("pg_catalog.array_agg(%s)", at);
-	if (s->where)
-		appendStringInfo(&rows, " and %s", s->where->sql);
-
-	parts->key = psprintf("c.%s", quote_identifier(contacts->key_name));
-	parts->contact = psprintf("a.%s", quote_identifier(s->source->contact_name));
-	parts->time = pstrdup(quote_identifier(s->source->time_name));
-	parts->first = psprintf("leadstream.first_count(%s, " INT64_FORMAT ", %s, %s, %s, $1)",
-							first, needed, interval_constant(agg->older),
-							interval_constant(agg->within), cxt.zone);
-	parts->activity = table_name(s->source->relid);
-	parts->contacts = table_name(contacts->relid);
-	parts->equals = key_equals(bound);
-	parts->filters = filters.data;
-	parts->rows = rows.data;
-	parts->rows_ask_contact = s->where && s->where->uses_contact;
-	return true;
-}
-
-char *
-ls_rule_to_history_sql(const BoundRule *bound, const char *account)
-{
-	ThresholdSql q;
-
-	if (!ls_rule_threshold_sql(bound, account, &q))
-		return psprintf("select contact_id, first_at\n"
-						"from (select contact_id, leadstream.first_instant(timeline, $1) as first_at\n"
-						"from (%s) h offset 0) f\n"
-						"where first_at is not null",
-						ls_rule_to_sql(bound, account));
-
-	/*
-	 * Where only some contacts are asked for, the planner may go from them to
-	 * their rows; where all are, rows are grouped first, as an index has them.
-	 */
-	if (q.filters[0] || q.rows_ask_contact)
-		return psprintf("select contact_id, first_at\n"
-						"from (select %s as contact_id,\n\t%s as first_at\n"
-						"from %s c\ninner join %s a on %s %s %s\n"
-						"where %s%s%s\ngroup by 1 offset 0) t\n"
-						"where first_at is not null",
-						q.key, q.first, q.contacts, q.activity, q.contact, q.equals,
-						q.key, q.filters, q.filters[0] ? "\n\tand " : "", q.rows);
-	return psprintf("select %s as contact_id, first_at\n"
-					"from %s c\ninner join (select %s as contact,\n\t%s as first_at\n"
-					"\tfrom %s a\n\twhere %s is not null and %s\n"
-					"\tgroup by 1 offset 0) t on t.contact %s %s\n"
-					"where first_at is not null",
-					q.key, q.contacts, q.contact, q.first, q.activity, q.contact,
-					q.rows, q.equals, q.key);
 }

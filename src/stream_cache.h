@@ -15,10 +15,9 @@
 #include "catalog.h"
 #include "rule_eval.h"
 #include "rule_index.h"
+#include "stream_program.h"
 #include "stream_read.h"
-
-/* A stream's compiled rule; belongs to stream_cache.c. */
-typedef struct StreamProgram StreamProgram;
+#include "stream_sources.h"
 
 /* A stream that was asked for. */
 typedef struct CachedStream
@@ -31,9 +30,6 @@ typedef struct CachedStream
 	uint64		gather;			/* for gather.c: the gather that last made it a */
 	Datum		last_key;		/* candidate, and of which contact */
 } CachedStream;
-
-/* What a set and its programs were bound to; belongs to stream_cache.c. */
-typedef struct StreamSources StreamSources;
 
 /*
  * What is known at one moment.  Grows by what is asked for; whoever goes on
@@ -55,6 +51,7 @@ typedef struct StreamSet
 	int			nkinds;
 	ActivitySource **kinds;
 	RuleIndex  *index;
+	/* of stream_paths.c */
 	List	   *paths;			/* of SourcePaths * */
 	List	   *known_paths;	/* of KnownPath * */
 	int			nunkeyed;
@@ -62,6 +59,7 @@ typedef struct StreamSet
 	int			unkeyed_room;
 	struct UnkeyedStream *unkeyed;
 	bool		unkeyed_is_read;
+
 	MemoryContext streams_context;
 	struct streams_hash *streams;	/* by stream_id; NULL: none yet */
 	HTAB	   *tables;			/* for fired_table.c: what it knows of tables */
@@ -79,9 +77,10 @@ extern void ls_streams_unpin(StreamSet *set);
 /*
  * Make sure that all that is remembered is of the statement's beginning.  To be
  * called before anything is concluded from what was looked up, which is to be
- * looked up again if the set's epoch is another one afterwards.
+ * looked up again if the set's epoch is another one afterwards.  Returns the
+ * snapshot of that beginning.
  */
-extern void ls_streams_settle_state(StreamSet *set);
+extern Snapshot ls_streams_settle_state(StreamSet *set);
 
 /*
  * Keep what is remembered within bounds.  Frees streams, unless the set is
@@ -94,19 +93,6 @@ extern void ls_streams_trim(StreamSet *set);
  * ls_streams_trim, or for as long as the set is held.
  */
 extern CachedStream *ls_streams_get(StreamSet *set, int32 stream_id);
-
-/*
- * The paths by which rows of a source are looked up, with all streams that
- * have no keys and may concern it entered.
- */
-extern AccessPaths *ls_streams_paths(StreamSet *set, int32 source_id);
-
-/*
- * The same of a table that the statement has not locked: it is locked now, and
- * the paths are made anew if it has changed since.  NULL: it is gone, or not
- * what was attached any more.
- */
-extern AccessPaths *ls_streams_lock_paths(StreamSet *set, int32 source_id);
 
 /*
  * The program of a stream, made if need be; NULL for a broken one, of which
@@ -129,8 +115,8 @@ extern RuleProgram *ls_streams_lock(StreamSet *set, CachedStream *stream);
 extern bool ls_streams_keys(StreamSet *set, const StreamRow *row, PathBook *book,
 							StreamKeys **keys);
 
-/* A digest of what bound rules depend on of these tables, to be compared. */
-extern uint64 ls_tables_shape(List *relids);
+/* Let go of a stream's program, which is made again when somebody asks for it. */
+extern void ls_streams_release_program(CachedStream *stream);
 
 /* Take a stream out of service in this backend, with a warning. */
 extern void ls_streams_break(StreamSet *set, CachedStream *stream,
@@ -151,11 +137,5 @@ typedef struct CacheStats
 } CacheStats;
 
 extern void ls_streams_stats(CacheStats *stats);
-
-/*
- * Tell the cache that what it knows may depend on this table: a table of
- * which triggers fire, say a partition of a kind's.
- */
-extern void ls_streams_watch(Oid relid, Oid root);
 
 #endif							/* LS_STREAM_CACHE_H */

@@ -36,6 +36,7 @@
 #include "nodes/bitmapset.h"
 #include "utils/lsyscache.h"
 
+#include "program_rows.h"
 #include "stream_keys.h"
 
 /*

@@ -76,6 +76,17 @@ ls_rule_kind_names(const Rule *rule)
 	return names;
 }
 
+bool
+ls_rule_speaks_of(const Rule *rule, const char *kind)
+{
+	ListCell   *lc;
+
+	foreach(lc, ls_rule_kind_names(rule))
+		if (strcmp(lfirst(lc), kind) == 0)
+			return true;
+	return false;
+}
+
 List *
 ls_stream_kind_names(int32 stream_id)
 {

@@ -68,6 +68,9 @@ extern void ls_stream_check(const StreamRow *row, bool is_enabled);
 /* The kinds that a rule speaks of: a list of palloc'd strings, each once. */
 extern List *ls_rule_kind_names(const Rule *rule);
 
+/* Is the kind one of them? */
+extern bool ls_rule_speaks_of(const Rule *rule, const char *kind);
+
 /* The kinds that any version of a stream's rule spoke of. */
 extern List *ls_stream_kind_names(int32 stream_id);
 

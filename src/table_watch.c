@@ -1,0 +1,229 @@
+/*-------------------------------------------------------------------------
+ *
+ * table_watch.c
+ *	  What relcache messages say of the tables that rules read.
+ *
+ * Every write to leadstream's tables sends a relcache message for
+ * leadstream.stream (the trigger leadstream.invalidate), and every change of a
+ * table one for that table.  The callback may be called at any lock acquisition:
+ * it counts and flags, nothing else.  Who depends on the tables compares counts.
+ * A message for a table that rules read (autovacuum sends many) matters only if
+ * the table has another shape afterwards.
+ *
+ * What is watched stays watched for as long as the backend lives.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_inherits.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+#include "catalog.h"
+#include "table_watch.h"
+
+PG_FUNCTION_INFO_V1(leadstream_invalidate);
+
+/* A table that the cached streams depend on. */
+typedef struct WatchedTable
+{
+	Oid			relid;			/* hash key */
+	Oid			root;			/* the attached table it belongs to;
+								 * InvalidOid: several */
+	uint64		shape;
+	bool		is_dirty;		/* a message came since shape was taken */
+} WatchedTable;
+
+WatchCounts ls_watch_messages = {0, 0, 0};
+
+static HTAB *watched = NULL;
+static Oid	stream_relid = InvalidOid;
+
+/* Flag what a relcache message is about; must not do anything else. */
+static void
+note_message(Datum arg, Oid relid)
+{
+	ls_watch_messages.all++;
+	if (relid == InvalidOid)
+	{
+		HASH_SEQ_STATUS status;
+		WatchedTable *table;
+
+		ls_watch_messages.streams++;
+		ls_watch_messages.tables++;
+		hash_seq_init(&status, watched);
+		while ((table = hash_seq_search(&status)) != NULL)
+			table->is_dirty = true;
+	}
+	else if (relid == stream_relid)
+		ls_watch_messages.streams++;
+	else
+	{
+		WatchedTable *table = hash_search(watched, &relid, HASH_FIND, NULL);
+
+		if (table)
+		{
+			table->is_dirty = true;
+			ls_watch_messages.tables++;
+		}
+	}
+}
+
+void
+ls_watch_init(MemoryContext context)
+{
+	HASHCTL		ctl;
+
+	if (watched != NULL)
+		return;
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(WatchedTable);
+	ctl.hcxt = context;
+	watched = hash_create("leadstream watched tables", 32, &ctl,
+						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(note_message, (Datum) 0);
+}
+
+void
+ls_watch_streams(Oid relid)
+{
+	stream_relid = relid;
+}
+
+/*
+ * Taken without a lock: were somebody changing the table just now, his commit
+ * sends another message.
+ */
+uint64
+ls_table_shape(Oid relid)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	uint64		shape;
+	TupleDesc	desc;
+	List	   *children;
+	ListCell   *lc;
+
+	if (!RelationIsValid(rel))
+		return 0;
+
+	shape = hash_combine64(relid, rel->rd_rel->relkind);
+	desc = RelationGetDescr(rel);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		shape = hash_combine64(shape, att->attnum);
+		if (att->attisdropped)
+			continue;
+		shape = hash_combine64(shape,
+							   hash_bytes_extended((unsigned char *) NameStr(att->attname),
+												   strlen(NameStr(att->attname)), 0));
+		shape = hash_combine64(shape, att->atttypid);
+		shape = hash_combine64(shape, (uint32) att->atttypmod);
+		shape = hash_combine64(shape, att->attcollation);
+		shape = hash_combine64(shape, att->attgenerated);
+	}
+	foreach(lc, RelationGetIndexList(rel))
+		shape = hash_combine64(shape, lfirst_oid(lc));
+	children = rel->rd_rel->relhassubclass ?
+		find_inheritance_children(relid, NoLock) : NIL;
+	foreach(lc, children)
+		shape = hash_combine64(shape, lfirst_oid(lc));
+	RelationClose(rel);
+	return shape;
+}
+
+uint64
+ls_tables_shape(List *relids)
+{
+	uint64		shape = 0;
+	ListCell   *lc;
+
+	foreach(lc, relids)
+		shape = hash_combine64(shape, ls_table_shape(lfirst_oid(lc)));
+	return shape;
+}
+
+void
+ls_watch_table(Oid relid, Oid root)
+{
+	bool		found;
+	WatchedTable *table = hash_search(watched, &relid, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		table->root = root;
+		table->is_dirty = false;
+		table->shape = ls_table_shape(relid);
+	}
+	else if (table->root != root)
+		table->root = InvalidOid;
+}
+
+void
+ls_watch_tree(Oid root)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(root, NoLock, NULL))
+		ls_watch_table(lfirst_oid(lc), root);
+}
+
+bool
+ls_watch_check(void (*changed) (Oid root))
+{
+	HASH_SEQ_STATUS status;
+	WatchedTable *table;
+	List	   *dirty = NIL;
+	ListCell   *lc;
+	bool		is_other = false;
+
+	/* ls_table_shape may let messages in, so not while scanning the hash */
+	hash_seq_init(&status, watched);
+	while ((table = hash_seq_search(&status)) != NULL)
+		if (table->is_dirty)
+			dirty = lappend_oid(dirty, table->relid);
+
+	foreach(lc, dirty)
+	{
+		Oid			relid = lfirst_oid(lc);
+		uint64		shape;
+
+		table = hash_search(watched, &relid, HASH_FIND, NULL);
+		table->is_dirty = false;
+		shape = ls_table_shape(relid);
+		if (shape == table->shape)
+			continue;
+		table->shape = shape;
+		is_other = true;
+		changed(table->root);
+	}
+	return is_other;
+}
+
+/*
+ * Statement trigger on leadstream's tables: whatever was written, everybody
+ * reads the streams again.
+ */
+Datum
+leadstream_invalidate(PG_FUNCTION_ARGS)
+{
+	Oid			relid;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function was not called by the trigger manager")));
+
+	relid = ls_catalog_relid("stream");
+	if (OidIsValid(relid))
+		CacheInvalidateRelcacheByRelid(relid);
+	return PointerGetDatum(NULL);
+}
