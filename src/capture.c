@@ -427,7 +427,13 @@ leadstream_capture(PG_FUNCTION_ARGS)
 		StreamSet  *set;
 
 		if (!ls_guc_capture)
+		{
+			/* the statement around this one may have a gather of the table's */
+			gather = find_gather(source_id);
+			if (gather)
+				gather->opened++;
 			return PointerGetDatum(NULL);
+		}
 		if (source_id == CONTACTS_SOURCE && top_gather == NULL)
 			ls_rekeyed_forget();
 		register_callbacks();

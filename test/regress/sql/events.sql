@@ -349,6 +349,23 @@ update visit set note = 'x' where id = 504;
 select * from news() where stream = 'form';
 drop trigger a_fail on visit;
 
+-- writing what is not to be captured, which is no end to the statement around it
+create function quietly() returns trigger language plpgsql as $$
+begin
+	perform set_config('leadstream.capture', 'off', false);
+	insert into events.visit (id) values (new.id + 1000);
+	perform set_config('leadstream.capture', 'on', false);
+	return null;
+end $$;
+insert into visit (id, contact_id, at, url) values (506, 76, '2024-04-30', '/form'), (507, 76, '2024-04-30', '/form');
+delete from leadstream.lead where contact_id = 76;
+delete from told where contact_id = 76;
+select stream('quiet form', $$ exists(visit where url like '/form%') $$);
+create trigger z_quietly after update on visit for each row execute function quietly();
+update visit set url = '/form/' || id where contact_id = 76;
+select * from news() where stream = 'quiet form';
+drop trigger z_quietly on visit;
+
 ---------------------------------------------------------------------------
 -- The clock
 ---------------------------------------------------------------------------
