@@ -453,6 +453,10 @@ aggregate_timeline(TimelineState *state, int index)
 	timeline->begins.at = palloc_extended(sizeof(TimestampTz) * (Size) Max(nbegins, 1),
 										  MCXT_ALLOC_HUGE);
 	for (int64 i = 0; i < list.n; i++)
+	{
+		/* elements come with the contact, and leads that are made are no news */
+		if (ls_source_is_own(list.rows[i].source))
+			continue;
 		for (int k = 0; k < list.rows[i].when.n; k++)
 		{
 			TimestampTz begin = list.rows[i].when.spans[k].from;
@@ -460,6 +464,7 @@ aggregate_timeline(TimelineState *state, int index)
 			if (begin >= from && !TIMESTAMP_NOT_FINITE(begin))
 				timeline->begins.at[timeline->begins.n++] = begin;
 		}
+	}
 	instants_tidy(&timeline->begins);
 
 	timeline->room = 16;

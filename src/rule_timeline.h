@@ -40,7 +40,8 @@ typedef struct AggregateTimeline
 	Span	   *pieces;
 	Datum	   *values;
 	bool	   *nulls;
-	InstantSet	begins;			/* when a row begins to count */
+	InstantSet	begins;			/* when a row of an attached table begins to
+								 * count */
 	int64		nrows;
 	TimelineRow *rows;			/* first and last: in their order */
 } AggregateTimeline;

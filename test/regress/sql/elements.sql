@@ -199,6 +199,16 @@ update contact set tags = (select array_agg('tag ' || i || repeat(md5(i::text), 
 select pg_temp.whom($$count(tags) = 20000 and count(distinct tags.value) = 20000 and last(tags.value) starts with 'tag 20000'$$);
 select pg_temp.whom($$sum(plain.n) = 12502500 and last(plain.n) = 5000$$);
 
+-- An element never arrives: one that begins to count as time goes by is a new match only where the rule was false.
+update contact set plain = '[{"since": "2024-06-01"}]' where id in (1, 2);
+select leadstream.create_stream('Since', $$exists(plain where since < now)$$, '{Sales}') is not null as made;
+select leadstream.create_stream('Since or Sweden', $$exists(plain where since < now) or country = 'SE'$$, '{Sales}') is not null as made;
+select leadstream.enable(s) from unnest('{Since,Since or Sweden}'::text[]) s;
+select leadstream.tick() is not null as ticked;
+set leadstream.clock = '2024-06-02 12:00+00';
+select leadstream.tick() is not null as ticked;
+select stream, contact_id, matched_at, origin from leadstream.matches where stream like 'Since%' order by 1, 2;
+
 select leadstream.disable(stream) from leadstream.streams where is_enabled;
 select leadstream.drop_stream(stream) from leadstream.streams;
 select leadstream.detach('visit');

@@ -153,6 +153,15 @@ alter table leadstream.lead disable row level security;
 drop owned by regress_lk;
 drop role regress_lk;
 
+-- A lead that begins to count as time goes by makes a rule true, but is no new match where it was.
+select leadstream.create_stream('Old', $$exists(lead older than 40 days)$$, '{South}') is not null as made;
+select leadstream.create_stream('Old or Sweden', $$exists(lead older than 40 days) or country = 'SE'$$, '{South}') is not null as made;
+select leadstream.enable(s) from unnest('{Old,Old or Sweden}'::text[]) s;
+select leadstream.tick() is not null as ticked;
+set leadstream.clock = '2024-06-20 12:00+00';
+select leadstream.tick() is not null as ticked;
+select stream, c.id, c.country, matched_at, origin from leadstream.matches m join contact c on c.id = m.contact_id where stream like 'Old%' order by 1, 2;
+
 -- The stages of an account are its own, or those of all.
 select leadstream.disable(stream) from leadstream.streams where is_enabled;
 select leadstream.drop_stream(stream) from leadstream.streams;
