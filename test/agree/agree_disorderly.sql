@@ -119,6 +119,10 @@ language plpgsql as $$
 declare
 	d record;
 begin
+	if exists (select from nv.deed x where x.ev = at and x.what <> 'enable') then
+		-- a rule that this transaction has put to work waits for nothing yet
+		commit;
+	end if;
 	if exists (select from nv.deed x where x.ev = at) then
 		-- what waits of a rule goes with it
 		perform set_config('leadstream.clock', nv.iso(nv.clock() - interval '1 microsecond'), false);

@@ -63,7 +63,8 @@ language sql as $$ select jsonb_build_object('t', 'str', 'v', v) $$;
 create function nv.num(v text) returns jsonb
 language sql as $$ select jsonb_build_object('t', 'num', 'v', v) $$;
 
--- A random field of owner, of the family if one is given.
+-- A random field of owner, of the family if one is given; where it has none of
+-- that family the contact's, which a where may name too.
 create function nv.a_field(owner text, family text default null, h text default null) returns jsonb
 language plpgsql as $$
 declare
@@ -86,7 +87,7 @@ begin
 	where x.owner = a_field.owner and (family is null or nv.family(x.cls) = family)
 		and (h is null or x.coll is not distinct from h or nv.family(x.cls) <> 'text');
 	if n = 0 then
-		return null;
+		return case when owner <> 'contact' then nv.a_field('contact', family, h) end;
 	end if;
 	n := nv.r(n);
 	select * into c from nv.col x
