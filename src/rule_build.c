@@ -25,6 +25,8 @@
 #include "rule_build.h"
 #include "rule_text.h"
 
+static bool run_parser(RuleParser *parser, const char *text, int len,
+					   RulePart part, struct Node *escontext);
 static bool fail_length(struct Node *escontext, int len);
 static int	count_items(const RuleItem *item);
 static void store_item(StringInfo buf, const RuleItem *item);
@@ -34,27 +36,45 @@ Rule *
 ls_rule_parse(const char *text, int len, struct Node *escontext)
 {
 	RuleParser	parser;
+
+	if (!run_parser(&parser, text, len, RULE_PART_NONE, escontext))
+		return NULL;
+	return ls_rule_build(parser.root, escontext);
+}
+
+/* Parse a text that is part of a rule. */
+List *
+ls_rule_parse_part(const char *text, RulePart part)
+{
+	RuleParser	parser;
+
+	(void) run_parser(&parser, text, (int) Min(strlen(text), PG_INT32_MAX),
+					  part, NULL);
+	return parser.parts;
+}
+
+/* Parse a text; false if an error has been saved. */
+static bool
+run_parser(RuleParser *parser, const char *text, int len, RulePart part,
+		   struct Node *escontext)
+{
 	void	   *scanner;
 	int			status;
 
 	/* before anything else, so that nothing below sees a huge text */
 	if (len > RULE_MAX_LENGTH)
-	{
-		(void) fail_length(escontext, len);
-		return NULL;
-	}
+		return fail_length(escontext, len);
 
-	memset(&parser, 0, sizeof(parser));
-	parser.text = text;
-	parser.len = strnlen(text, len);
-	parser.escontext = escontext;
+	memset(parser, 0, sizeof(*parser));
+	parser->text = text;
+	parser->len = strnlen(text, len);
+	parser->part = part;
+	parser->escontext = escontext;
 
-	scanner = ls_rule_scan_begin(&parser);
-	status = ls_rule_yyparse(&parser, scanner);
+	scanner = ls_rule_scan_begin(parser);
+	status = ls_rule_yyparse(parser, scanner);
 	ls_rule_scan_end(scanner);
-	if (status != 0)
-		return NULL;
-	return ls_rule_build(parser.root, escontext);
+	return status == 0;
 }
 
 /* Store a syntax tree. */

@@ -16,6 +16,9 @@
  */
 extern Rule *ls_rule_parse(const char *text, int len, struct Node *escontext);
 
+/* Read a text that is part of a rule: its RuleItems; errors are raised. */
+extern List *ls_rule_parse_part(const char *text, RulePart part);
+
 /* Store a syntax tree; the same limits and errors. */
 extern Rule *ls_rule_build(const RuleItem *root, struct Node *escontext);
 

@@ -15,6 +15,9 @@
  * all others are names unless "(" follows, and the one token of lookahead is
  * enough for that.  There are no precedence declarations and no conflicts.
  *
+ * The JSON form of a rule holds parts of rules as text: operands, intervals
+ * and so on.  They are read here too, a token in front says which part it is.
+ *
  * Errors go through ls_ereturn; then the parse is given up with YYABORT.
  * Everything is palloc'd in the current memory context and left there.
  *
@@ -101,6 +104,10 @@ static void ls_rule_yyerror(YYLTYPE *location, RuleParser *parser,
 %token			NE LE GE IMATCH NOT_MATCH NOT_IMATCH
 %token			JUNK
 
+/* handed over by the scanner in front of a text that is only part of a rule */
+%token			PART_OPERAND PART_OPERANDS PART_KINDS PART_PERIOD PART_WITHIN
+				PART_OLDER
+
 /* reserved */
 %token <word>	W_AND W_BETWEEN W_DISTINCT W_FALSE W_IN W_IS W_NOT W_NOW
 				W_NULL W_OLDER W_OR W_THAN W_TODAY W_TRUE W_WHERE W_WITHIN
@@ -112,15 +119,44 @@ static void ls_rule_yyerror(YYLTYPE *location, RuleParser *parser,
 
 %type <item>	expr conj neg prim pred negatable
 				operand rhs literal clock period path aggregate shift
-				opt_where opt_within opt_older
+				opt_where opt_within opt_older within older
 %type <list>	rhs_list rhs_items shifts kinds rows
 %type <num>		cmp match negation what sign func relative
 %type <str>		number interval span name label
 %type <word>	unit unreserved reserved calendar
 
-%start rule
+%start text
 
 %%
+
+text:
+	rule
+	| PART_OPERAND rhs
+		{
+			if (!check_alone(parser, $2))
+				YYABORT;
+			parser->parts = list_make1($2);
+		}
+	| PART_OPERANDS rhs_items
+		{
+			ListCell   *lc;
+
+			foreach(lc, $2)
+			{
+				if (!check_alone(parser, lfirst(lc)))
+					YYABORT;
+			}
+			parser->parts = $2;
+		}
+	| PART_KINDS kinds
+		{ parser->parts = $2; }
+	| PART_PERIOD period
+		{ parser->parts = list_make1($2); }
+	| PART_WITHIN within
+		{ parser->parts = list_make1($2); }
+	| PART_OLDER older
+		{ parser->parts = list_make1($2); }
+	;
 
 rule:
 	expr
@@ -481,19 +517,29 @@ opt_where:
 opt_within:
 	%empty
 		{ $$ = NULL; }
-	| W_WITHIN interval
+	| W_WITHIN within
+		{ $$ = $2; }
+	;
+
+within:
+	interval
 		{
-			if (!check_length(parser, $2, @2))
+			if (!check_length(parser, $1, @1))
 				YYABORT;
-			$$ = make_item(RULE_WITHIN, 0, $2, NIL, @1);
+			$$ = make_item(RULE_WITHIN, 0, $1, NIL, @1);
 		}
 	;
 
 opt_older:
 	%empty
 		{ $$ = NULL; }
-	| W_OLDER W_THAN interval
-		{ $$ = make_item(RULE_OLDER, 0, $3, NIL, @1); }
+	| W_OLDER W_THAN older
+		{ $$ = $3; }
+	;
+
+older:
+	interval
+		{ $$ = make_item(RULE_OLDER, 0, $1, NIL, @1); }
 	;
 
 name:

@@ -33,6 +33,18 @@ typedef struct RuleToken
 	int			len;			/* 0: the end of the rule, or none */
 } RuleToken;
 
+/* What a text is: a rule, or a part of one as the JSON form holds it. */
+typedef enum RulePart
+{
+	RULE_PART_NONE = 0,			/* a whole rule */
+	RULE_PART_OPERAND,			/* also a multiple of an aggregate */
+	RULE_PART_OPERANDS,			/* one or more of them, separated by commas */
+	RULE_PART_KINDS,			/* paths, separated by commas */
+	RULE_PART_PERIOD,
+	RULE_PART_WITHIN,			/* an interval longer than zero */
+	RULE_PART_OLDER				/* an interval */
+} RulePart;
+
 /* One run of the parser. */
 typedef struct RuleParser
 {
@@ -40,9 +52,12 @@ typedef struct RuleParser
 	int			len;
 	struct Node *escontext;		/* see ls_ereturn */
 	bool		failed;			/* an error has been saved in escontext */
-	RuleItem   *root;			/* the result */
+	RulePart	part;			/* what the text is */
+	RuleItem   *root;			/* the result for a rule */
+	List	   *parts;			/* of RuleItem *: the result for a part */
 
 	/* scanner */
+	bool		begun;			/* the token that says the part is handed over */
 	char	   *buffer;			/* flex's own copy of the text */
 	int			comment_depth;
 	int			open;			/* parentheses */
@@ -53,7 +68,7 @@ typedef struct RuleParser
 extern void *ls_rule_scan_begin(RuleParser *parser);
 extern void ls_rule_scan_end(void *scanner);
 
-/* rule_gram.y: 0 if parser->root was made */
+/* rule_gram.y: 0 if parser->root or parser->parts was made */
 extern int	ls_rule_yyparse(RuleParser *parser, void *scanner);
 
 /* rule_hint.c */

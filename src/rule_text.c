@@ -82,7 +82,8 @@ static void put_node(StringInfo buf, const RuleNode *node, Level level);
 static void put_chain(StringInfo buf, const RuleNode *node, Level level);
 static void put_test(StringInfo buf, const RuleNode *node);
 static void put_field(StringInfo buf, const RuleNode *node);
-static void put_aggregate(StringInfo buf, const RuleNode *node);
+static void put_aggregate(StringInfo buf, const RuleNode *node,
+						  bool with_rows);
 static void put_kids(StringInfo buf, const RuleNode *node, uint32 first,
 					 uint32 last, const char *separator);
 static void put_quoted(StringInfo buf, const char *text, char quote);
@@ -120,6 +121,13 @@ void
 ls_rule_node_text(StringInfo buf, const RuleNode *node)
 {
 	put_node(buf, node, LEVEL_OR);
+}
+
+/* Append an aggregate without what narrows its rows. */
+void
+ls_rule_aggregate_text(StringInfo buf, const RuleNode *node)
+{
+	put_aggregate(buf, node, false);
 }
 
 /* Append a node where the grammar expects this level or a tighter one. */
@@ -180,7 +188,7 @@ put_node(StringInfo buf, const RuleNode *node, Level level)
 			put_kids(buf, node, 0, node->nkids, " * ");
 			break;
 		case RULE_AGGREGATE:
-			put_aggregate(buf, node);
+			put_aggregate(buf, node, true);
 			break;
 		case RULE_WHERE:
 			appendStringInfoString(buf, " where ");
@@ -287,9 +295,9 @@ put_field(StringInfo buf, const RuleNode *node)
 	}
 }
 
-/* Append an aggregate. */
+/* Append an aggregate, with what narrows its rows or without. */
 static void
-put_aggregate(StringInfo buf, const RuleNode *node)
+put_aggregate(StringInfo buf, const RuleNode *node, bool with_rows)
 {
 	uint32		fields = 0;
 
@@ -300,7 +308,8 @@ put_aggregate(StringInfo buf, const RuleNode *node)
 	appendStringInfo(buf, "%s(%s", aggregates[node->op],
 					 node->op == RULE_AGG_COUNT_DISTINCT ? "distinct " : "");
 	put_kids(buf, node, 0, fields, ", ");
-	put_kids(buf, node, fields, node->nkids, "");
+	if (with_rows)
+		put_kids(buf, node, fields, node->nkids, "");
 	appendStringInfoChar(buf, ')');
 }
 

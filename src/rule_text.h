@@ -21,4 +21,7 @@ extern char *ls_rule_to_text(const Rule *rule);
 /* Append the canonical text of any node. */
 extern void ls_rule_node_text(StringInfo buf, const RuleNode *node);
 
+/* Append the same of an aggregate without what narrows its rows. */
+extern void ls_rule_aggregate_text(StringInfo buf, const RuleNode *node);
+
 #endif							/* LS_RULE_TEXT_H */
