@@ -43,6 +43,7 @@
 #include "compat.h"
 #include "gather.h"
 #include "guc.h"
+#include "hand_out.h"
 
 PG_FUNCTION_INFO_V1(leadstream_capture);
 
@@ -130,6 +131,7 @@ at_transaction_end(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
 			settle_leftovers();
+			ls_hand_out_now();
 			return;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:

@@ -57,6 +57,8 @@ struct RowLocker
 	KeyScan    *scan;
 	List	   *leaves;			/* of LockLeaf *, the last used first */
 	bool		is_skipped;		/* somebody has the row tried last */
+	bool		keeps_row;		/* in "locked", while it is the last */
+	TupleTableSlot *locked;
 };
 
 /*
@@ -149,6 +151,18 @@ ls_row_lock_skip(RowLocker *locker)
 	locker->wait = LockWaitSkip;
 }
 
+void
+ls_row_lock_keep(RowLocker *locker)
+{
+	locker->keeps_row = true;
+}
+
+TupleTableSlot *
+ls_row_locked(RowLocker *locker)
+{
+	return locker->locked;
+}
+
 bool
 ls_row_lock_is_skipped(RowLocker *locker)
 {
@@ -169,7 +183,9 @@ lock_version(RowLocker *locker, Relation leaf, ItemPointer tid)
 	result = table_tuple_lock(leaf, tid, locker->snapshot, slot,
 							  GetCurrentCommandId(false), locker->mode,
 							  locker->wait, 0, &failure);
-	ExecClearTuple(slot);
+	locker->locked = slot;
+	if (result != TM_Ok || !locker->keeps_row)
+		ExecClearTuple(slot);
 	switch (result)
 	{
 		case TM_Ok:

@@ -51,6 +51,13 @@ extern int	ls_row_lock_at(RowLocker *locker, Datum key, struct RowPlace *place);
 extern bool ls_contact_follow(RowLocker *locker, struct KeyScan *seen,
 							  Snapshot snapshot, Datum *key);
 
+/*
+ * Keep the version locked last in sight; as the snapshot saw it, if others may
+ * change such a row all the same.  Good until the next one is locked.
+ */
+extern void ls_row_lock_keep(RowLocker *locker);
+extern struct TupleTableSlot *ls_row_locked(RowLocker *locker);
+
 extern void ls_row_lock_end(RowLocker *locker);
 
 /*

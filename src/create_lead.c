@@ -20,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
@@ -31,22 +32,26 @@
 #include "contact_arg.h"
 #include "contact_lock.h"
 #include "guc.h"
+#include "hand_out.h"
 #include "owner_sql.h"
 #include "rule_eval.h"
 
 PG_FUNCTION_INFO_V1(leadstream_create_lead);
 
-/* Attribute numbers of leadstream.team. */
-#define TEAM_ID			1
-#define TEAM_ACCOUNT	2
-#define TEAM_NAME		3
+/* The team that a lead is made for. */
+typedef struct Team
+{
+	int32		team_id;
+	bool		is_active;
+	bool		hands_out;
+} Team;
 
 /* Find a team of the current account by name. */
-static int32
+static Team
 find_team(const char *name, const char *account)
 {
 	Oid			relid = ls_catalog_relid("team");
-	int32		team_id = 0;
+	Team		team = {0};
 	Relation	rel;
 	SysScanDesc scan;
 	ScanKeyData keys[2];
@@ -64,17 +69,22 @@ find_team(const char *name, const char *account)
 							   CStringGetTextDatum(name));
 		scan = systable_beginscan(rel, InvalidOid, false, NULL, 2, keys);
 		if ((tuple = systable_getnext(scan)) != NULL)
-			team_id = DatumGetInt32(heap_getattr(tuple, TEAM_ID,
-												 RelationGetDescr(rel), &isnull));
+		{
+			TupleDesc	desc = RelationGetDescr(rel);
+
+			team.team_id = DatumGetInt32(heap_getattr(tuple, TEAM_ID, desc, &isnull));
+			team.is_active = DatumGetBool(heap_getattr(tuple, TEAM_IS_ACTIVE, desc, &isnull));
+			team.hands_out = DatumGetBool(heap_getattr(tuple, TEAM_HANDS_OUT, desc, &isnull));
+		}
 		systable_endscan(scan);
 		table_close(rel, AccessShareLock);
 	}
-	if (team_id == 0)
+	if (team.team_id == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("team \"%s\" does not exist", name),
 				 errhint("Create it with leadstream.create_team.")));
-	return team_id;
+	return team;
 }
 
 /* The current account; the setting means nothing where there are none. */
@@ -137,13 +147,16 @@ make_lead(ContactSource *contacts, Datum key, int32 team_id,
 {
 	TimestampTz now = ls_clock_read();
 	Datum		team = Int32GetDatum(team_id);
-	Datum		first_stage = ls_owner_first_stage(account);
+	Datum		first_stage;
 	Datum		note = CStringGetTextDatum("manual");
 	Datum		values[7];
 	Datum		lead_id;
 	Datum		stage;
 	bool		isnull;
 
+	/* a writer of leads from here on, for those who change stages */
+	LockRelationOid(ls_catalog_relid("lead"), RowExclusiveLock);
+	first_stage = ls_owner_first_stage(account);
 	values[0] = ls_owner_array(&key, NULL, 1, contacts->key_type);
 	values[1] = ls_owner_array(&team, NULL, 1, INT4OID);
 	values[2] = ls_owner_array(&first_stage, NULL, 1, TEXTOID);
@@ -180,7 +193,8 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 	const char *account;
 	OwnerState	owner;
 	Datum		key;
-	int32		team_id;
+	char	   *name;
+	Team		team;
 	int64		lead_id;
 	Datum		values[2];
 
@@ -196,7 +210,8 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 	contacts = ls_catalog_need_contacts();
 
 	account = current_account(contacts);
-	team_id = find_team(text_to_cstring(PG_GETARG_TEXT_PP(1)), account);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	team = find_team(name, account);
 	key = ls_contact_arg(fcinfo, 0, contacts);
 	lock_contact(contacts, key, account);
 
@@ -206,7 +221,7 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 				 errmsg("table \"leadstream.lead\" does not exist"),
 				 errhint("Call leadstream.attach_contacts to create it.")));
 	values[0] = key;
-	values[1] = Int32GetDatum(team_id);
+	values[1] = Int32GetDatum(team.team_id);
 	if (ls_owner_run(OWNER_FIND_LEAD, contacts, values, NULL) > 0)
 	{
 		bool		isnull;
@@ -221,7 +236,18 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 		}
 	}
 	else
-		lead_id = make_lead(contacts, key, team_id, account);
+	{
+		if (!team.is_active)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("team \"%s\" is not active", name),
+					 errdetail("It takes no new leads."),
+					 errhint("Activate it first: select leadstream.activate_team(%s);",
+							 quote_literal_cstr(name))));
+		lead_id = make_lead(contacts, key, team.team_id, account);
+		if (team.hands_out)
+			ls_hand_out_later(team.team_id);
+	}
 	ls_owner_end(&owner);
 	PG_RETURN_INT64(lead_id);
 }

@@ -16,6 +16,8 @@
  * order of (contact, team), which is everybody's order.
  *
  * Leads that are there and closed may be reopened by a new match (reopen.c).
+ * New ones may be given to members of their team in turn (hand_out.c).  A team
+ * that is not active is passed by: what it has stays as it is.
  *
  * The lead tables are their owner's, who may give them triggers and rules that
  * refuse what is written, change it, or write more.  So where a lead table has
@@ -46,6 +48,7 @@
 #include "contact_lock.h"
 #include "contact_sight.h"
 #include "deliver.h"
+#include "hand_out.h"
 #include "key_scan.h"
 #include "lead_record.h"
 #include "owner_sql.h"
@@ -57,9 +60,6 @@
 /* Fewer matches are not worth the question whether any can be there. */
 #define MIN_FIRST_MATCHES	100
 
-/* Attribute number of what is locked. */
-#define TEAM_ID			1
-
 /* What holds for all matches of a delivery. */
 typedef struct Delivery
 {
@@ -70,7 +70,8 @@ typedef struct Delivery
 	bool		skip_deleted;
 	Datum		actor;
 	Bitmapset  *streams;		/* that exist, and are locked */
-	Bitmapset  *teams;
+	Bitmapset  *teams;			/* the same, of those that take leads */
+	Bitmapset  *hand_out;		/* of those, the teams that hand them out */
 	bool		is_plain;		/* leads and events: see ls_owner_is_plain */
 } Delivery;
 
@@ -105,23 +106,52 @@ cmp_team_match(const void *a, const void *b)
 	return l->match < r->match ? -1 : l->match > r->match;
 }
 
-/* Lock rows of leadstream's tables by their ids; returns those that exist. */
+/* Lock the streams of these ids; returns those that exist. */
 static Bitmapset *
-hold_ids(const char *table, AttrNumber attno, Bitmapset *ids)
+hold_streams(Bitmapset *ids)
 {
-	Oid			relid = ls_catalog_relid(table);
+	Oid			relid = ls_catalog_relid("stream");
 	Bitmapset  *held = NULL;
 	RowLocker  *locker;
 	int			id = -1;
 
 	if (!OidIsValid(relid))
 		return NULL;
-	locker = ls_row_lock_begin(relid, attno, INT4OID, LockTupleKeyShare);
+	locker = ls_row_lock_begin(relid, STREAM_ID, INT4OID, LockTupleKeyShare);
 	while ((id = bms_next_member(ids, id)) >= 0)
 		if (ls_row_lock(locker, Int32GetDatum(id)) > 0)
 			held = bms_add_member(held, id);
 	ls_row_lock_end(locker);
 	return held;
+}
+
+/*
+ * The same for teams.  Whether they take leads, and hand them out, is as it is
+ * at this moment.
+ */
+static void
+hold_teams(Delivery *delivery, Bitmapset *ids)
+{
+	Oid			relid = ls_catalog_relid("team");
+	RowLocker  *locker;
+	int			id = -1;
+
+	if (!OidIsValid(relid))
+		return;
+	locker = ls_row_lock_begin(relid, TEAM_ID, INT4OID, LockTupleKeyShare);
+	ls_row_lock_keep(locker);
+	while ((id = bms_next_member(ids, id)) >= 0)
+	{
+		bool		isnull;
+
+		if (ls_row_lock(locker, Int32GetDatum(id)) == 0 ||
+			!DatumGetBool(slot_getattr(ls_row_locked(locker), TEAM_IS_ACTIVE, &isnull)))
+			continue;
+		delivery->teams = bms_add_member(delivery->teams, id);
+		if (DatumGetBool(slot_getattr(ls_row_locked(locker), TEAM_HANDS_OUT, &isnull)))
+			delivery->hand_out = bms_add_member(delivery->hand_out, id);
+	}
+	ls_row_lock_end(locker);
 }
 
 /*
@@ -167,8 +197,8 @@ hold_targets(Delivery *delivery, DeliverMatch *matches, int nmatches)
 		for (int t = 0; t < stream->nteams; t++)
 			teams = bms_add_member(teams, stream->team_ids[t]);
 	}
-	delivery->streams = hold_ids("stream", STREAM_ID, streams);
-	delivery->teams = hold_ids("team", TEAM_ID, teams);
+	delivery->streams = hold_streams(streams);
+	hold_teams(delivery, teams);
 }
 
 /*
@@ -435,7 +465,13 @@ make_leads(Delivery *delivery, Pairs *pairs)
 	values[5] = BoolGetDatum(false);
 	nmade = ls_owner_run(OWNER_MAKE_LEADS, delivery->contacts, values, NULL);
 	if (nmade > 0)
+	{
+		int			team_id = -1;
+
 		note_created(delivery, pairs, missing, nmissing, nmade);
+		while ((team_id = bms_next_member(delivery->hand_out, team_id)) >= 0)
+			ls_hand_out_later(team_id);
+	}
 	/* others may have made them; triggers kept, changed or deleted them */
 	if (nmade != nmissing || !delivery->is_plain)
 		hold_leads(delivery, pairs);

@@ -222,8 +222,8 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	},
 
 	/*
-	 * The event of a lead deleted, unless clear() has written one: lead,
-	 * contact, team, at, actor, stage.
+	 * The event of a lead deleted, unless clear() or delete_lead() has written
+	 * one: lead, contact, team, at, actor, stage.
 	 */
 	[OWNER_NOTE_DELETED] = {
 		{INT8OID, ANYELEMENTOID, INT4OID, TIMESTAMPTZOID, TEXTOID, TEXTOID},
@@ -231,7 +231,60 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		" (lead_id, contact_id, team_id, at, actor, what, old) "
 		"select $1, $2, $3, $4, $5, 'deleted', $6 "
 		"where not exists (select from leadstream.lead_event e"
-		"  where e.contact_id % $2 and e.lead_id = $1 and e.what = 'cleared' offset 0)"
+		"  where e.contact_id % $2 and e.lead_id = $1 and e.what in ('cleared', 'deleted') offset 0)"
+	},
+
+	/*
+	 * The leads that a transaction has made for a team and that are nobody's,
+	 * behind one by id: transaction, team, lead.
+	 */
+	[OWNER_FIND_NEW] = {
+		{XID8OID, INT4OID, INT8OID},
+		"select l.lead_id from leadstream.lead l "
+		"where l.made_by = $1 and l.lead_id > $3 and l.team_id + 0 = $2 and l.assignee_id is null "
+		"order by l.made_by, l.lead_id limit 5000"
+	},
+
+	/* How many open leads of a team are those of sales users: team, users. */
+	[OWNER_COUNT_OPEN] = {
+		{INT4OID, INT4ARRAYOID},
+		"select p.id, (select count(*) from leadstream.lead l"
+		"  where l.assignee_id = p.id and l.team_id + 0 = $1 and l.stage <> all (array("
+		"   select s.stage from leadstream.stage s"
+		"   where s.is_closed and s.account in ('',"
+		"    (select t.account from leadstream.team t where t.team_id = $1))"
+		"   and (s.account <> '' or not exists (select from leadstream.stage o"
+		"    where o.account = (select t.account from leadstream.team t where t.team_id = $1)"
+		"    and o.stage = s.stage and not o.is_closed offset 0))))) "
+		"from unnest($2) as p (id)"
+	},
+
+	/* Give leads to a sales user: leads, user. */
+	[OWNER_ASSIGN_LEADS] = {
+		{INT8ARRAYOID, INT4OID},
+		"update leadstream.lead set assignee_id = $2 where lead_id = any ($1)"
+	},
+
+	/* The events of that, of leads that were nobody's: leads, names, at, actor. */
+	[OWNER_NOTE_ASSIGNED] = {
+		{INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID},
+		"insert into leadstream.lead_event "
+		" (lead_id, contact_id, team_id, at, actor, what, new, note) "
+		"select l.lead_id, l.contact_id, l.team_id, $3, $4, 'assigned', p.name, 'in turn' "
+		"from rows from (unnest($1), unnest($2)) as p (lead_id, name) "
+		"cross join lateral (select o.lead_id, o.contact_id, o.team_id from leadstream.lead o"
+		" where o.lead_id = p.lead_id offset 0) l"
+	},
+
+	/* Who of a team was handed the last lead: team, user. */
+	[OWNER_MAKE_TURN] = {
+		{INT4OID, INT4OID},
+		"insert into leadstream.hand_out (team_id, sales_user_id) values ($1, nullif($2, 0)) "
+		"on conflict do nothing"
+	},
+	[OWNER_WRITE_TURN] = {
+		{INT4OID, INT4OID},
+		"update leadstream.hand_out set sales_user_id = $2 where team_id = $1"
 	},
 
 	/*

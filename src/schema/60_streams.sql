@@ -89,6 +89,22 @@ $$;
 comment on function leadstream._stream(text, boolean, boolean) is
 'the stream of a name, locked where it is going to change; error unless it exists and, where it takes them, the caller has the rights of its owner';
 
+create function leadstream._raise_no_team(name text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	raise exception 'team "%" does not exist', name
+		using errcode = 'undefined_object',
+			  hint = coalesce('Teams are: ' || leadstream._known(name, array(
+								select t.team from leadstream.team t
+								where t.account = leadstream.current_account())) || '.',
+							  'There are no teams yet: create one with leadstream.create_team().');
+end
+$$;
+comment on function leadstream._raise_no_team(text) is
+'error 42704';
+
 create function leadstream._team_ids(teams text[]) returns integer[]
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -105,12 +121,7 @@ begin
 		where t.account = own_account and t.team = team_name
 		for key share;
 		if not found then
-			raise exception 'team "%" does not exist', team_name
-				using errcode = 'undefined_object',
-					  hint = coalesce('Teams are: ' || leadstream._known(team_name, array(
-										select t.team from leadstream.team t
-										where t.account = own_account)) || '.',
-									  'There are no teams yet: create one with leadstream.create_team().');
+			perform leadstream._raise_no_team(team_name);
 		end if;
 		ids := ids || found_id;
 	end loop;

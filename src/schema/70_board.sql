@@ -1,6 +1,7 @@
 -- 70_board.sql
 --
--- Teams and the leads on their boards.
+-- Teams.  The row of a team is locked FOR NO KEY UPDATE at most, but where it is
+-- renamed or dropped: whoever delivers to it holds a key share lock on it.
 
 create function leadstream.create_team(name text) returns integer
 language plpgsql volatile
@@ -60,72 +61,111 @@ begin
 				  detail = format('Leads, open and closed: %s.', leads),
 				  hint = 'Clear the streams that made them, or delete them from leadstream.lead.';
 	end if;
+	delete from leadstream.team_member m where m.team_id = id;
+	delete from leadstream.hand_out h where h.team_id = id;
 	delete from leadstream.team t where t.team_id = id;
 end
 $$;
 comment on function leadstream.drop_team(text) is
-'removes a team that has no leads and to which no stream delivers';
+'removes a team that has no leads and to which no stream delivers; its members are members no more';
 
-create function leadstream.move(lead bigint, stage text, reason text default null) returns void
-language plpgsql volatile
+create function leadstream._team(name text) returns leadstream.team
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
 	own_account text;
-	stages	text[];
-	moment	timestamptz;
-	old_lead record;
+	found_team leadstream.team;
 begin
-	perform leadstream._not_null('lead', lead is null);
-	perform leadstream._not_null('stage', stage is null);
+	perform leadstream._not_null('team', name is null);
 	own_account := leadstream._account();
-	if to_regclass('leadstream.lead') is null then
-		perform leadstream._raise_not_attached();
-	end if;
-	stages := leadstream._stages(own_account);
-	if stage <> all (stages) then
-		raise exception 'stage "%" does not exist', stage
-			using errcode = 'undefined_object',
-				  hint = format('Stages are: %s.', (
-					select string_agg(format('"%s"', u.s), ', ' order by u.i)
-					from unnest(stages) with ordinality as u(s, i)));
-	end if;
-	select l.lead_id, l.contact_id, l.team_id, l.stage into old_lead
-	from leadstream.lead l
-	join leadstream.team t on t.team_id = l.team_id and t.account = own_account
-	where l.lead_id = lead
-	for no key update of l;
+	select t.* into found_team from leadstream.team t
+	where t.account = own_account and t.team = name;
 	if not found then
-		raise exception 'lead % does not exist', lead
-			using errcode = 'no_data_found',
-				  hint = 'The view leadstream.leads lists the leads.';
+		perform leadstream._raise_no_team(name);
 	end if;
-	if old_lead.stage = stage then
-		raise notice 'lead % is in stage "%" already', lead, stage;
-		return;
-	end if;
-	moment := leadstream.clock();
-	update leadstream.lead l set stage = move.stage, stage_changed_at = moment
-	where l.lead_id = lead;
-	insert into leadstream.lead_event (lead_id, contact_id, team_id, at, actor, what,
-		old, new, note)
-	values (lead, old_lead.contact_id, old_lead.team_id, moment,
-			leadstream._actor(), 'stage', old_lead.stage, move.stage, reason);
+	return found_team;
 end
 $$;
-comment on function leadstream.move(bigint, text, text) is
-'moves a lead to another stage and notes who did it, when and why in lead_event; a lead in a closed stage leaves the board';
+comment on function leadstream._team(text) is
+'the team of a name; error 42704 if there is none';
 
-create function leadstream._stages(account text) returns text[]
-language sql stable
+create function leadstream.alter_team(
+	name text,
+	new_name text default null,
+	hands_out boolean default null,
+	notifies boolean default null
+) returns void
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
-	select coalesce(
-		(select array_agg(s.stage order by s.position, s.stage) from leadstream.stage s
-		 where s.account = _stages.account),
-		(select array_agg(s.stage order by s.position, s.stage) from leadstream.stage s
-		 where s.account = ''),
-		'{}')
+declare
+	t		leadstream.team;
+begin
+	t := leadstream._team(name);
+	if new_name <> name then
+		perform leadstream._check_name('new_name', new_name);
+		begin
+			update leadstream.team o set team = new_name where o.team_id = t.team_id;
+		exception when unique_violation then
+			perform leadstream._raise_duplicate('team', new_name);
+		end;
+	end if;
+	-- Not in one statement, for naming a key column would lock the row against
+	-- those who deliver.
+	update leadstream.team o
+	set hands_out = coalesce(alter_team.hands_out, o.hands_out),
+		notifies = coalesce(alter_team.notifies, o.notifies)
+	where o.team_id = t.team_id;
+end
 $$;
-comment on function leadstream._stages(text) is
-'the stages of an account in their order: its own, else the common ones';
+comment on function leadstream.alter_team(text, text, boolean, boolean) is
+'changes what is given of a team and leaves the rest. hands_out: new leads are assigned to its members in turn, as their transaction commits. '
+'notifies: those who listen are told of new leads.';
+
+create function leadstream._set_team_active(name text, active boolean) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	t		leadstream.team;
+begin
+	t := leadstream._team(name);
+	update leadstream.team o set is_active = active
+	where o.team_id = t.team_id and o.is_active <> active;
+	if not found then
+		raise notice 'team "%" is % already', name,
+			case when active then 'active' else 'inactive' end;
+	end if;
+end
+$$;
+comment on function leadstream._set_team_active(text, boolean) is
+'activates or deactivates a team; a notice where it is so already';
+
+create function leadstream.activate_team(name text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	perform leadstream._set_team_active(name, true);
+end
+$$;
+comment on function leadstream.activate_team(text) is
+'from the commit on, streams deliver to the team again; what it missed, fetch_history() brings. Stops nobody and waits for nobody.';
+
+create function leadstream.deactivate_team(name text) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	perform leadstream._set_team_active(name, false);
+end
+$$;
+comment on function leadstream.deactivate_team(text) is
+'from the commit on, the team gets no new leads, neither from streams nor by hand; its leads stay on its board, to be worked. Stops nobody and waits for nobody.';
+
+revoke execute on function
+	leadstream.alter_team(text, text, boolean, boolean),
+	leadstream.activate_team(text),
+	leadstream.deactivate_team(text)
+from public;

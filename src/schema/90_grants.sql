@@ -21,6 +21,5 @@ revoke execute on function
 	leadstream.fetch_history(text),
 	leadstream.fetch_history(text[]),
 	leadstream.create_team(text),
-	leadstream.drop_team(text),
-	leadstream.move(bigint, text, text)
+	leadstream.drop_team(text)
 from public;

@@ -267,6 +267,10 @@ $node->safe_psql(
 	select leadstream.create_stream('teamless', 'true');
 	select leadstream.enable('on');
 	select leadstream.create_lead(1, 'one');
+	select leadstream.create_sales_user('Ann');
+	select leadstream.create_sales_user('Bob');
+	select leadstream.add_member('one', 'Ann');
+	select leadstream.assign(1, 'Ann');
 	create role nobody;
 	create role owner;
 	create role stranger;
@@ -293,7 +297,18 @@ my %provoke = (
 	'00000 notice: it is so already' => {
 		enable => q{select leadstream.enable('on')},
 		disable => q{select leadstream.disable('off')},
-		move => q{select leadstream.move(1, 'MQL')} },
+		move => q{select leadstream.move(1, 'MQL')},
+		assign => q{select leadstream.assign(1, 'Ann')},
+		unassign => q{select leadstream.create_lead(2, 'one'); select leadstream.unassign(currval('leadstream.lead_lead_id_seq'))},
+		hide => q{select leadstream.hide(1); select leadstream.hide(1)},
+		unhide => q{select leadstream.unhide(1)},
+		add_member => q{select leadstream.add_member('one', 'Ann')},
+		pause_member => q{select leadstream.pause_member('one', 'Ann'); select leadstream.pause_member('one', 'Ann')},
+		resume_member => q{select leadstream.resume_member('one', 'Ann')},
+		activate_team => q{select leadstream.activate_team('one')},
+		deactivate_team => q{select leadstream.deactivate_team('one'); select leadstream.deactivate_team('one')},
+		activate_sales_user => q{select leadstream.activate_sales_user('Ann')},
+		deactivate_sales_user => q{select leadstream.deactivate_sales_user('Ann'); select leadstream.deactivate_sales_user('Ann')} },
 	'09000 a trigger on `leadstream.lead` kept the lead from being written' => {
 		create_lead => q{create function no() returns trigger language plpgsql as 'begin return null; end';
 			create trigger no before insert on leadstream.lead for each row execute function no();
@@ -315,7 +330,13 @@ my %provoke = (
 			q{clear(null)}, q{fetch_history(null::text)}, q{fetch_history(array[null])}, q{drop_stream(null)},
 			q{create_segment('x', null)}, q{create_segment(null, 'true')}, q{alter_segment(null)}, q{drop_segment(null)},
 			q{create_team(null)}, q{drop_team(null)}, q{create_lead(null::bigint, 'one')}, q{create_lead(1, null)},
-			q{move(null, 'SQL')}, q{move(1, null)}, q{simulate('exists(visit)', null)}, q{simulate(null, '2024-05-01')},
+			q{move(null, 'SQL')}, q{move(1, null)}, q{move_contact(null::text, 'SQL')}, q{move_contact(1, null)}, q{alter_team(null)},
+			q{activate_team(null)}, q{deactivate_team(null)}, q{create_sales_user(null)}, q{alter_sales_user(null)},
+			q{activate_sales_user(null)}, q{deactivate_sales_user(null)}, q{drop_sales_user(null)}, q{add_member(null, 'Ann')},
+			q{add_member('one', null)}, q{alter_member('one', null, 1)}, q{pause_member(null, 'Ann')}, q{resume_member('one', null)},
+			q{remove_member('one', null)}, q{create_stage(null)}, q{alter_stage(null)}, q{drop_stage(null)}, q{assign(1, null)},
+			q{assign(null, 'Ann')}, q{unassign(null)}, q{hide(null)}, q{unhide(null)}, q{delete_lead(null)}, q{add_note(null, 'x')},
+			q{add_note(1, null)}, q{simulate('exists(visit)', null)}, q{simulate(null, '2024-05-01')},
 			q{compare_rules('on', null)} ] },
 	'22007 an interval, a unit, a period or a literal date that does not read' => {
 		rule => [ q{exists(visit within 'x')}, 'exists(visit within 7 dais)', 'exists(visit where at in this decade)',
@@ -346,7 +367,8 @@ my %provoke = (
 	'22P02 a key that does not read as the key of the contacts' => {
 		is_match => q{select leadstream.is_match('true', 'x')},
 		explain => [ q{select leadstream.explain('on', 'x')}, q{select leadstream.explain('true'::leadstream.rule, 'x')} ],
-		create_lead => q{select leadstream.create_lead('x', 'one')} },
+		create_lead => q{select leadstream.create_lead('x', 'one')},
+		move_contact => q{select leadstream.move_contact('x', 'SQL')} },
 	'22P03 a binary form of an unknown version' => {
 		binary => qq{create temporary table r (r leadstream.rule);
 			\\copy (select '\\x7f'::bytea) to '$file' with (format binary)
@@ -354,13 +376,31 @@ my %provoke = (
 			} },
 	'23503 no such contact, or not in the current account' => {
 		create_lead => q{select leadstream.create_lead(99, 'one')} },
+	'22023 a negative `max_open`' => {
+		add_member => q{select leadstream.add_member('idle', 'Ann', -1)},
+		alter_member => q{select leadstream.alter_member('one', 'Ann', -1)} },
+	'22023 a `place` below 1' => {
+		create_stage => q{select leadstream.create_stage('x', place => 0)},
+		alter_stage => q{select leadstream.alter_stage('SQL', place => 0)} },
+	'22023 `role` together with `no_role`' => {
+		alter_sales_user => q{select leadstream.alter_sales_user('Ann', role => 'nobody', no_role => true)} },
+	'22023 a blank note' => { add_note => q{select leadstream.add_note(1, ' ')} },
+	'25000 the transaction is REPEATABLE READ or SERIALIZABLE' => {
+		map { my ($name, $arguments) = /(\w+)(.*)/;
+			($name => "set transaction isolation level repeatable read; select leadstream.$name$arguments") }
+			q{drop_sales_user('Bob')}, q{remove_member('one', 'Ann')}, q{drop_stage('SQL')}, q{alter_stage('SQL', new_name => 'x')} },
 	'2BP01 streams or segments name it' => { drop_segment => q{select leadstream.drop_segment('low')} },
 	'42501 no EXECUTE on the function, or no rights on a table it writes' => {
 		all => [ map { "set role nobody; select leadstream.$_" } q{attach_contacts('contact')}, q{attach_activity('visit')},
 			q{detach('visit')}, q{create_stream('x', 'true')}, q{alter_stream('off')}, q{enable('off')}, q{disable('on')},
 			q{clear('off')}, q{fetch_history('on')}, q{drop_stream('off')}, q{create_team('x')}, q{drop_team('idle')},
 			q{create_segment('x', 'true')}, q{alter_segment('low')}, q{drop_segment('lower')},
-			q{create_lead(1, 'one')}, q{move(1, 'SQL')} ] },
+			q{create_lead(1, 'one')}, q{move(1, 'SQL')}, q{move_contact(1, 'SQL')}, q{move_contact('1', 'SQL')}, q{alter_team('one')},
+			q{activate_team('one')}, q{deactivate_team('one')}, q{create_sales_user('x')}, q{alter_sales_user('Ann')},
+			q{activate_sales_user('Ann')}, q{deactivate_sales_user('Ann')}, q{drop_sales_user('Bob')}, q{add_member('one', 'Bob')},
+			q{alter_member('one', 'Ann', 1)}, q{pause_member('one', 'Ann')}, q{resume_member('one', 'Ann')}, q{remove_member('one', 'Ann')},
+			q{create_stage('x')}, q{alter_stage('SQL')}, q{drop_stage('SQL')}, q{assign(1, 'Ann')}, q{unassign(1)}, q{hide(1)},
+			q{unhide(1)}, q{delete_lead(1)}, q{add_note(1, 'x')} ] },
 	'42501 the caller neither owns the table nor has the rights it takes' => {
 		attach_contacts => qq{$detached set role owner; select leadstream.attach_contacts('contact')},
 		attach_activity => q{set role owner; select leadstream.attach_activity('spare')} },
@@ -390,6 +430,11 @@ my %provoke = (
 	'42601 a syntax error' => { rule => [ 'age >', '(true', '', 'count(visit)', q{name = 'x} ] },
 	'42602 a blank name' => {
 		create_team => q{select leadstream.create_team(' ')},
+		alter_team => q{select leadstream.alter_team('one', new_name => ' ')},
+		create_sales_user => q{select leadstream.create_sales_user(' ')},
+		alter_sales_user => q{select leadstream.alter_sales_user('Ann', new_name => ' ')},
+		create_stage => q{select leadstream.create_stage(' ')},
+		alter_stage => q{select leadstream.alter_stage('SQL', new_name => ' ')},
 		create_stream => q{select leadstream.create_stream('', 'true')},
 		alter_stream => q{select leadstream.alter_stream('off', new_name => ' ')},
 		create_segment => q{select leadstream.create_segment('', 'true')},
@@ -397,6 +442,11 @@ my %provoke = (
 		attach_activity => q{select leadstream.attach_activity('spare', kind => '', occurred_at => 'a')} },
 	'42622 a name that is too long' => {
 		create_team => q{select leadstream.create_team(repeat('x', 201))},
+		alter_team => q{select leadstream.alter_team('one', new_name => repeat('x', 201))},
+		create_sales_user => q{select leadstream.create_sales_user(repeat('x', 201))},
+		alter_sales_user => q{select leadstream.alter_sales_user('Ann', new_name => repeat('x', 201))},
+		create_stage => q{select leadstream.create_stage(repeat('x', 201))},
+		alter_stage => q{select leadstream.alter_stage('SQL', new_name => repeat('x', 201))},
 		create_stream => q{select leadstream.create_stream(repeat('x', 201), 'true')},
 		alter_stream => q{select leadstream.alter_stream('off', new_name => repeat('x', 201))},
 		create_segment => q{select leadstream.create_segment(repeat('x', 201), 'true')},
@@ -421,16 +471,34 @@ my %provoke = (
 		create_stream => q{select leadstream.create_stream('x', 'true', '{none}')},
 		alter_stream => q{select leadstream.alter_stream('off', teams => '{none}')},
 		drop_team => q{select leadstream.drop_team('none')},
-		create_lead => q{select leadstream.create_lead(1, 'none')} },
+		create_lead => q{select leadstream.create_lead(1, 'none')},
+		(map { ($_ => "select leadstream.$_('none')") } qw(alter_team activate_team deactivate_team)),
+		alter_member => q{select leadstream.alter_member('none', 'Ann', 1)},
+		(map { ($_ => "select leadstream.$_('none', 'Ann')") } qw(add_member pause_member resume_member remove_member)) },
+	'42704 no such sales user in the account' => {
+		(map { ($_ => "select leadstream.$_('none')") } qw(alter_sales_user activate_sales_user deactivate_sales_user drop_sales_user)),
+		alter_member => q{select leadstream.alter_member('one', 'none', 1)},
+		assign => q{select leadstream.assign(1, 'none')},
+		(map { ($_ => "select leadstream.$_('one', 'none')") } qw(add_member pause_member resume_member remove_member)) },
+	'42704 he is not a member of the team' => {
+		alter_member => q{select leadstream.alter_member('idle', 'Ann', 1)},
+		(map { ($_ => "select leadstream.$_('idle', 'Ann')") } qw(pause_member resume_member remove_member)) },
 	'42704 no such segment in the account' => {
 		rule => q{segment('none') and age > 1},
 		alter_segment => q{select leadstream.alter_segment('none', 'true')},
 		drop_segment => q{select leadstream.drop_segment('none')} },
-	'42704 no such stage' => { move => q{select leadstream.move(1, 'none')} },
+	'42704 no such stage' => { move => q{select leadstream.move(1, 'none')},
+		move_contact => q{select leadstream.move_contact(1, 'none')},
+		alter_stage => q{select leadstream.alter_stage('none')}, drop_stage => q{select leadstream.drop_stage('none')} },
 	'42704 the table is not attached' => { detach => q{select leadstream.detach('spare')} },
 	'42704 the type of the key cannot be sorted or hashed' => {
 		attach_contacts => qq{$detached create table odd (odd_id money primary key); select leadstream.attach_contacts('odd')} },
-	'42710 a stream, segment, team or kind of that name exists' => {
+	'42710 a stream, segment, team, sales user, stage or kind of that name exists' => {
+		alter_team => q{select leadstream.alter_team('one', new_name => 'idle')},
+		create_sales_user => q{select leadstream.create_sales_user('Ann')},
+		alter_sales_user => q{select leadstream.alter_sales_user('Ann', new_name => 'Bob')},
+		create_stage => q{select leadstream.create_stage('SQL')},
+		alter_stage => q{select leadstream.alter_stage('SQL', new_name => 'MQL')},
 		create_segment => q{select leadstream.create_segment('low', 'true')},
 		alter_segment => q{select leadstream.alter_segment('low', new_name => 'lower')},
 		create_team => q{select leadstream.create_team('one')},
@@ -481,7 +549,8 @@ my %provoke = (
 	'55000 contacts have accounts and `leadstream.account` is empty' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "\\c accounts\nbegin; select leadstream.$name$arguments") } q{create_team('x')}, q{create_stream('x', 'true')},
-			q{enable('All forms')}, q{explain('All forms', 1)}, q{move(1, 'SQL')} },
+			q{enable('All forms')}, q{explain('All forms', 1)}, q{move(1, 'SQL')}, q{create_sales_user('x')}, q{create_stage('x')},
+			q{assign(1, 'x')} },
 	'55000 the rule of a stream or segment that names it would not bind any more' => {
 		alter_segment => [ map { "$_; select leadstream.alter_segment('low', '" . 'not ' x 98 . "true')" }
 			q{select leadstream.create_stream('deep', 'not not segment(''low'')')},
@@ -504,10 +573,28 @@ my %provoke = (
 	'55000 streams deliver to the team, or it has leads' => {
 		drop_team => [ q{select leadstream.drop_team('one')},
 			q{select leadstream.create_lead(1, 'idle'); select leadstream.drop_team('idle')} ] },
+	'55000 the team is not active' => {
+		create_lead => q{select leadstream.deactivate_team('idle'); select leadstream.create_lead(1, 'idle')} },
+	q{55000 the sales user is not active, or not a member of the lead's team} => {
+		assign => [ q{select leadstream.assign(1, 'Bob')},
+			q{select leadstream.deactivate_sales_user('Ann'); select leadstream.assign(1, 'Ann')} ] },
+	'55000 he has open leads, or open leads of the team' => {
+		drop_sales_user => q{select leadstream.drop_sales_user('Ann')},
+		remove_member => q{select leadstream.remove_member('one', 'Ann')} },
+	'55000 the first stage would be a closed one' => {
+		create_stage => q{select leadstream.create_stage('x', place => 1, is_closed => true)},
+		alter_stage => [ q{select leadstream.alter_stage('MQL', is_closed => true)}, q{select leadstream.alter_stage('Won', place => 1)} ] },
+	'55000 leads stand in the stage, or it is the first' => {
+		drop_stage => [ q{select leadstream.drop_stage('MQL')},
+			q{select leadstream.move(1, 'SQL'); select leadstream.drop_stage('SQL')} ] },
 	'P0002 no such contact, or it is hidden from the caller or of another account' => {
 		explain => [ q{select leadstream.explain('on', 99)}, q{alter table visit enable row level security; alter table contact enable row level security;
 			grant all on contact, visit to owner; set role owner; select leadstream.explain('on', 1)} ] },
-	'P0002 no such lead in the account' => { move => q{select leadstream.move(99, 'SQL')} });
+	'P0002 the contact has no leads in the account' => { move_contact => q{select leadstream.move_contact(2, 'SQL')} },
+	'P0002 no such lead in the account' => { move => q{select leadstream.move(99, 'SQL')},
+		assign => q{select leadstream.assign(99, 'Ann')},
+		add_note => q{select leadstream.add_note(99, 'x')},
+		map { ($_ => "select leadstream.$_(99)") } qw(unassign hide unhide delete_lead) });
 
 my $before = run_psql('errors', 'select * from leadstream.streams; select * from leadstream.lead_event');
 foreach my $row (grep { $_->[0] =~ /^\w{5}$/ } table_rows('Errors'))

@@ -62,17 +62,23 @@ create temporary table listed (kind text, name name);
 insert into listed select 'acts', unnest('{
 	attach_contacts,attach_activity,detach,create_stream,alter_stream,drop_stream,enable,disable,clear,
 	drop_segment,alter_segment,create_segment,fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
+	alter_team,activate_team,deactivate_team,create_sales_user,alter_sales_user,activate_sales_user,deactivate_sales_user,drop_sales_user,
+	add_member,alter_member,pause_member,resume_member,remove_member,create_stage,alter_stage,drop_stage,
+	move_contact,assign,unassign,hide,unhide,delete_lead,add_note,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,
 	capture,enter_stream,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
 	_create_lead_tables,_create_due_table,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
+	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
+	_await_lead_writers,_rename_stage,_lead,_note_event,
 	_hold_segments,_segment,_stream,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
 	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
 	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
+	_team,_raise_no_team,_sales_user,_sales_user_name,_need_fresh,_open_leads,_check_stages,_leads_of,
 	_check_shadowed,_check_relation,_check_column,_check_stored,_check_key,_check_contact_type,_check_kind,_check_time_column,_check_events,_warn_activity,
 	_default_column,_default_key,_default_contact_column,_default_time_column,_raise_ambiguous,_raise_not_attached}'::name[]);
 -- depends on its arguments alone
@@ -83,7 +89,7 @@ insert into listed select 'pure', unnest('{
 	shift,as_instant,as_number,as_boolean,as_text,is_blank,json_element,json_has,times,always,
 	clock_timeline,period_timeline,row_span,beginnings,first_instant,first_count,
 	count_pieces,distinct_pieces,sum_pieces,avg_pieces,min_pieces,max_pieces,first_pieces,last_pieces,
-	_unkeyed_digest,_path_digest,_label,_known,_not_null,_check_name,_check_requalify,_raise_duplicate,_raise_enabled}'::name[]);
+	_unkeyed_digest,_path_digest,_label,_known,_not_null,_check_name,_check_requalify,_check_max_open,_check_place,_raise_no_stage,_raise_duplicate,_raise_enabled}'::name[]);
 
 create temporary view function as
 	select p.oid::regprocedure as function, p.proname, l.kind, g.lanname as language,
