@@ -81,7 +81,7 @@ static uint64
 clear_leads(ContactSource *contacts, const StreamRow *stream, Datum lead_ids,
 			TimestampTz at, Datum actor)
 {
-	Datum		values[4];
+	Datum		values[5];
 	uint64		count;
 
 	values[0] = lead_ids;
@@ -94,6 +94,7 @@ clear_leads(ContactSource *contacts, const StreamRow *stream, Datum lead_ids,
 	values[1] = TimestampTzGetDatum(at);
 	values[2] = actor;
 	values[3] = CStringGetTextDatum(stream->name);
+	values[4] = Int32GetDatum(stream->stream_id);
 	count = ls_owner_run(OWNER_NOTE_CLEARED, contacts, values, NULL);
 	if (count == 0)
 		return 0;

@@ -149,7 +149,9 @@ make_lead(ContactSource *contacts, Datum key, int32 team_id,
 	Datum		team = Int32GetDatum(team_id);
 	Datum		first_stage;
 	Datum		note = CStringGetTextDatum("manual");
-	Datum		values[7];
+	Datum		stream = (Datum) 0;
+	bool		no_stream = true;
+	Datum		values[8];
 	Datum		lead_id;
 	Datum		stage;
 	bool		isnull;
@@ -179,8 +181,9 @@ make_lead(ContactSource *contacts, Datum key, int32 team_id,
 	values[0] = ls_owner_array(&lead_id, NULL, 1, INT8OID);
 	values[3] = ls_owner_array(&stage, NULL, 1, TEXTOID);
 	values[4] = ls_owner_array(&note, NULL, 1, TEXTOID);
-	values[5] = TimestampTzGetDatum(now);
-	values[6] = ls_owner_actor();
+	values[5] = ls_owner_array(&stream, &no_stream, 1, INT4OID);
+	values[6] = TimestampTzGetDatum(now);
+	values[7] = ls_owner_actor();
 	ls_owner_run(OWNER_NOTE_CREATED, contacts, values, NULL);
 	return DatumGetInt64(lead_id);
 }

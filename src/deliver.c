@@ -8,7 +8,9 @@
  * of their streams, the leads that are there are looked up, the missing ones
  * are made, noted in lead_event, and then the matches are written for all of
  * them.  What is looked up or made once is kept beside its pair of a contact
- * and a team, and the matches are given the leads' ids.
+ * and a team, and the matches are given the leads' ids.  The event of a lead
+ * that is made names the stream of the first match; each further one that is
+ * written has an event of its own.
  *
  * The caller has locked the contacts: no other leadstream writer can be at
  * the same leads, and with everything committed in sight the ON CONFLICT
@@ -81,6 +83,7 @@ typedef struct TeamMatch
 	DeliverMatch *match;
 	int32		team_id;
 	int			pair;			/* its place in Pairs */
+	bool		is_first;		/* of its pair */
 } TeamMatch;
 
 /* Pairs of a contact and a team, in that order; the columns for unnest(). */
@@ -91,8 +94,10 @@ typedef struct Pairs
 	Datum	   *teams;
 	Datum	   *stages;			/* in which a lead begins */
 	Datum	   *notes;
+	Datum	   *streams;		/* that match first */
 	Datum	   *leads;			/* where it has one */
 	bool	   *has_lead;
+	bool	   *is_made;		/* by us: its event names the first stream */
 } Pairs;
 
 static int
@@ -256,12 +261,17 @@ fold_pairs(Delivery *delivery, TeamMatch *rows, int nrows, Pairs *pairs)
 	pairs->teams = palloc(sizeof(Datum) * nrows);
 	pairs->stages = palloc(sizeof(Datum) * nrows);
 	pairs->notes = palloc(sizeof(Datum) * nrows);
+	pairs->streams = palloc(sizeof(Datum) * nrows);
 	pairs->leads = palloc(sizeof(Datum) * nrows);
 	pairs->has_lead = palloc(sizeof(bool) * nrows);
+	pairs->is_made = palloc0(sizeof(bool) * nrows);
 	for (int i = 0; i < nrows; i++)
 	{
 		rows[i].pair = pairs->count;
-		if (note.len > 0)
+		rows[i].is_first = note.len == 0;
+		if (rows[i].is_first)
+			pairs->streams[pairs->count] = Int32GetDatum(rows[i].match->stream->stream_id);
+		else
 			appendStringInfoString(&note, ", ");
 		appendStringInfoString(&note, rows[i].match->stream->name);
 		if (i + 1 < nrows && rows[i].team_id == rows[i + 1].team_id &&
@@ -404,7 +414,8 @@ note_created(Delivery *delivery, Pairs *pairs, const int *missing, int nmissing,
 	Datum	   *teams = palloc(sizeof(Datum) * nmade);
 	Datum	   *stages = palloc(sizeof(Datum) * nmade);
 	Datum	   *notes = palloc(sizeof(Datum) * nmade);
-	Datum		values[7];
+	Datum	   *streams = palloc(sizeof(Datum) * nmade);
+	Datum		values[8];
 	int			m = -1;
 
 	for (uint64 i = 0; i < nmade; i++)
@@ -419,16 +430,19 @@ note_created(Delivery *delivery, Pairs *pairs, const int *missing, int nmissing,
 		m = find_missing(delivery, pairs, missing, nmissing, m + 1, keys[i],
 						 DatumGetInt32(teams[i]));
 		notes[i] = pairs->notes[missing[m]];
+		streams[i] = pairs->streams[missing[m]];
 		pairs->leads[missing[m]] = Int64GetDatum(DatumGetInt64(leads[i]));
 		pairs->has_lead[missing[m]] = true;
+		pairs->is_made[missing[m]] = true;
 	}
 	values[0] = ls_owner_array(leads, NULL, nmade, INT8OID);
 	values[1] = ls_owner_array(keys, NULL, nmade, delivery->contacts->key_type);
 	values[2] = ls_owner_array(teams, NULL, nmade, INT4OID);
 	values[3] = ls_owner_array(stages, NULL, nmade, TEXTOID);
 	values[4] = ls_owner_array(notes, NULL, nmade, TEXTOID);
-	values[5] = TimestampTzGetDatum(delivery->created_at);
-	values[6] = delivery->actor;
+	values[5] = ls_owner_array(streams, NULL, nmade, INT4OID);
+	values[6] = TimestampTzGetDatum(delivery->created_at);
+	values[7] = delivery->actor;
 	SPI_freetuptable(made);
 	ls_owner_run(OWNER_NOTE_CREATED, delivery->contacts, values, NULL);
 }
@@ -507,44 +521,117 @@ are_first(Delivery *delivery, Pairs *pairs, uint64 nmade)
 	return ls_owner_run(OWNER_FIND_MATCHES, NULL, range, NULL) == 0;
 }
 
-/* Write the matches of leads that are there; returns their number. */
+/*
+ * Note the matches that OWNER_MAKE_FURTHER_MATCHES has just returned, which are
+ * some or all of the rows, in their order.
+ */
+static void
+note_matched(Delivery *delivery, Pairs *pairs, TeamMatch **rows, int nrows, uint64 nmade)
+{
+	static const Oid types[] = {INT8OID, InvalidOid, INT4OID, INT4OID, TEXTOID};
+	SPITupleTable *made = SPI_tuptable;
+	Datum	   *columns[lengthof(types)];
+	Datum		values[lengthof(types) + 2];
+	int			count = 0;
+	int			next = 0;
+
+	for (int c = 0; c < lengthof(types); c++)
+		columns[c] = palloc(sizeof(Datum) * nmade);
+	for (uint64 i = 0; i < nmade; i++)
+	{
+		bool		isnull;
+		int64		lead_id = DatumGetInt64(heap_getattr(made->vals[i], 1, made->tupdesc, &isnull));
+		int32		stream_id = DatumGetInt32(heap_getattr(made->vals[i], 2, made->tupdesc, &isnull));
+		int			at = next;
+
+		while (at < nrows && (DatumGetInt64(pairs->leads[rows[at]->pair]) != lead_id ||
+							  rows[at]->match->stream->stream_id != stream_id))
+			at++;
+		/* one that a trigger has made another of */
+		if (at == nrows)
+			continue;
+		next = at + 1;
+		columns[0][count] = pairs->leads[rows[at]->pair];
+		columns[1][count] = rows[at]->match->key;
+		columns[2][count] = Int32GetDatum(rows[at]->team_id);
+		columns[3][count] = Int32GetDatum(stream_id);
+		columns[4][count++] = CStringGetTextDatum(psprintf("%s (%s)", rows[at]->match->stream->name,
+														   delivery->origin));
+	}
+	SPI_freetuptable(made);
+	if (count == 0)
+		return;
+	for (int c = 0; c < lengthof(types); c++)
+		values[c] = ls_owner_array(columns[c], NULL, count,
+								   c == 1 ? delivery->contacts->key_type : types[c]);
+	values[5] = TimestampTzGetDatum(delivery->created_at);
+	values[6] = delivery->actor;
+	ls_owner_run(OWNER_NOTE_MATCHED, delivery->contacts, values, NULL);
+}
+
+/* Write matches of leads that are there by a statement; returns their number. */
 static uint64
-make_matches(Delivery *delivery, Pairs *pairs, uint64 nmade, TeamMatch *rows, int nrows)
+write_matches(Delivery *delivery, Pairs *pairs, TeamMatch **rows, int nrows,
+			  OwnerStatement statement)
 {
 	Datum	   *columns[5];
 	bool	   *no_evidence = palloc(sizeof(bool) * nrows);
 	Datum		values[7];
-	int			count = 0;
 
+	if (nrows == 0)
+		return 0;
 	for (int c = 0; c < lengthof(columns); c++)
 		columns[c] = palloc(sizeof(Datum) * nrows);
 	for (int i = 0; i < nrows; i++)
 	{
-		DeliverMatch *match = rows[i].match;
+		DeliverMatch *match = rows[i]->match;
 
-		if (!pairs->has_lead[rows[i].pair])
-			continue;
-		columns[0][count] = pairs->leads[rows[i].pair];
-		columns[1][count] = Int32GetDatum(match->stream->stream_id);
-		columns[2][count] = Int32GetDatum(match->stream->rule_version);
-		columns[3][count] = TimestampTzGetDatum(match->matched_at);
-		no_evidence[count] = match->evidence == NULL;
-		columns[4][count] = no_evidence[count] ? (Datum) 0 :
-			JsonbPGetDatum(match->evidence);
-		count++;
+		columns[0][i] = pairs->leads[rows[i]->pair];
+		columns[1][i] = Int32GetDatum(match->stream->stream_id);
+		columns[2][i] = Int32GetDatum(match->stream->rule_version);
+		columns[3][i] = TimestampTzGetDatum(match->matched_at);
+		no_evidence[i] = match->evidence == NULL;
+		columns[4][i] = no_evidence[i] ? (Datum) 0 : JsonbPGetDatum(match->evidence);
 	}
-	if (count == 0)
-		return 0;
-	values[0] = ls_owner_array(columns[0], NULL, count, INT8OID);
-	values[1] = ls_owner_array(columns[1], NULL, count, INT4OID);
-	values[2] = ls_owner_array(columns[2], NULL, count, INT4OID);
-	values[3] = ls_owner_array(columns[3], NULL, count, TIMESTAMPTZOID);
-	values[4] = ls_owner_array(columns[4], no_evidence, count, JSONBOID);
+	values[0] = ls_owner_array(columns[0], NULL, nrows, INT8OID);
+	values[1] = ls_owner_array(columns[1], NULL, nrows, INT4OID);
+	values[2] = ls_owner_array(columns[2], NULL, nrows, INT4OID);
+	values[3] = ls_owner_array(columns[3], NULL, nrows, TIMESTAMPTZOID);
+	values[4] = ls_owner_array(columns[4], no_evidence, nrows, JSONBOID);
 	values[5] = TimestampTzGetDatum(delivery->created_at);
 	values[6] = CStringGetTextDatum(delivery->origin);
-	return ls_owner_run(are_first(delivery, pairs, nmade) ?
-						OWNER_MAKE_FIRST_MATCHES : OWNER_MAKE_MATCHES,
-						delivery->contacts, values, NULL);
+	return ls_owner_run(statement, delivery->contacts, values, NULL);
+}
+
+/*
+ * Write the matches of leads that are there; returns their number.  First
+ * those that the events of their leads name already.
+ */
+static uint64
+make_matches(Delivery *delivery, Pairs *pairs, uint64 nmade, TeamMatch *rows, int nrows)
+{
+	TeamMatch **first = palloc_extended(sizeof(TeamMatch *) * (Size) nrows, MCXT_ALLOC_HUGE);
+	TeamMatch **further = palloc_extended(sizeof(TeamMatch *) * (Size) nrows, MCXT_ALLOC_HUGE);
+	int			nfirst = 0;
+	int			nfurther = 0;
+	uint64		count;
+	uint64		nwritten;
+
+	for (int i = 0; i < nrows; i++)
+	{
+		if (!pairs->has_lead[rows[i].pair])
+			continue;
+		if (rows[i].is_first && pairs->is_made[rows[i].pair])
+			first[nfirst++] = &rows[i];
+		else
+			further[nfurther++] = &rows[i];
+	}
+	count = write_matches(delivery, pairs, first, nfirst, are_first(delivery, pairs, nmade) ?
+						  OWNER_MAKE_FIRST_MATCHES : OWNER_MAKE_MATCHES);
+	nwritten = write_matches(delivery, pairs, further, nfurther, OWNER_MAKE_FURTHER_MATCHES);
+	if (nwritten > 0)
+		note_matched(delivery, pairs, further, nfurther, nwritten);
+	return count + nwritten;
 }
 
 /*

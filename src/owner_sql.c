@@ -102,17 +102,28 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	},
 
 	/*
-	 * The events of leads made: leads, contacts, teams, stages, notes, at,
-	 * actor.
+	 * The events of leads made: leads, contacts, teams, stages, notes,
+	 * streams, null of those made by hand, at, actor.
 	 */
 	[OWNER_NOTE_CREATED] = {
 		{INT8ARRAYOID, ANYARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+		INT4ARRAYOID, TIMESTAMPTZOID, TEXTOID},
+		"insert into leadstream.lead_event "
+		" (lead_id, contact_id, team_id, at, actor, what, new, note, stream_id) "
+		"select p.lead_id, p.contact_id, p.team_id, $7, $8, 'created', p.stage, p.note, p.stream_id "
+		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6))"
+		" as p (lead_id, contact_id, team_id, stage, note, stream_id)"
+	},
+
+	/* Those of further matches: leads, contacts, teams, streams, notes, at, actor. */
+	[OWNER_NOTE_MATCHED] = {
+		{INT8ARRAYOID, ANYARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID,
 		TIMESTAMPTZOID, TEXTOID},
 		"insert into leadstream.lead_event "
-		" (lead_id, contact_id, team_id, at, actor, what, new, note) "
-		"select p.lead_id, p.contact_id, p.team_id, $6, $7, 'created', p.stage, p.note "
+		" (lead_id, contact_id, team_id, at, actor, what, note, stream_id) "
+		"select p.lead_id, p.contact_id, p.team_id, $6, $7, 'matched', p.note, p.stream_id "
 		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5))"
-		" as p (lead_id, contact_id, team_id, stage, note)"
+		" as p (lead_id, contact_id, team_id, stream_id, note)"
 	},
 
 	/*
@@ -123,7 +134,13 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		MAKE_MATCHES_ARGS, MAKE_MATCHES_TEXT " on conflict (lead_id, stream_id) do nothing"
 	},
 
-	/* The same for leads without matches that nobody else can see. */
+	/* The same; returns those made, leads and streams, in the order they came. */
+	[OWNER_MAKE_FURTHER_MATCHES] = {
+		MAKE_MATCHES_ARGS, MAKE_MATCHES_TEXT " on conflict (lead_id, stream_id) do nothing"
+		" returning lead_id, stream_id"
+	},
+
+	/* The same as the first for leads without matches that nobody else can see. */
 	[OWNER_MAKE_FIRST_MATCHES] = {MAKE_MATCHES_ARGS, MAKE_MATCHES_TEXT},
 
 	/* Are there matches of leads from one to another?  Returns a row or none. */
@@ -147,16 +164,16 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 
 	/*
 	 * The events of that: leads, contacts, teams, old stages, stages, notes,
-	 * at, actor.
+	 * streams, at, actor.
 	 */
 	[OWNER_NOTE_REOPENED] = {
 		{INT8ARRAYOID, ANYARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-		TIMESTAMPTZOID, TEXTOID},
+		INT4ARRAYOID, TIMESTAMPTZOID, TEXTOID},
 		"insert into leadstream.lead_event "
-		" (lead_id, contact_id, team_id, at, actor, what, old, new, note) "
-		"select p.lead_id, p.contact_id, p.team_id, $7, $8, 'reopened', p.old, p.new, p.note "
-		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6))"
-		" as p (lead_id, contact_id, team_id, old, new, note)"
+		" (lead_id, contact_id, team_id, at, actor, what, old, new, note, stream_id) "
+		"select p.lead_id, p.contact_id, p.team_id, $8, $9, 'reopened', p.old, p.new, p.note, p.stream_id "
+		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6),"
+		" unnest($7)) as p (lead_id, contact_id, team_id, old, new, note, stream_id)"
 	},
 
 	/* The lead of a contact and a team: lead_id, is_manual. */
@@ -188,20 +205,24 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	},
 
 	/*
-	 * The events of leads that nothing holds any more: leads, at, actor,
-	 * note; returns those leads.  Must be written before the leads go, for
-	 * the trigger on lead takes a deletion without it as one by hand.
+	 * The events of leads that lost the match of a stream: leads, at, actor,
+	 * note, stream; returns the leads that nothing holds any more.  Must be
+	 * written before these go, for the trigger on lead takes a deletion without
+	 * it as one by hand.
 	 */
 	[OWNER_NOTE_CLEARED] = {
-		{INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTOID},
-		"insert into leadstream.lead_event "
-		" (lead_id, contact_id, team_id, at, actor, what, old, note) "
-		"select l.lead_id, l.contact_id, l.team_id, $2, $3, 'cleared', l.stage, $4 "
-		"from leadstream.lead l "
-		"where l.lead_id = any ($1) and not l.is_manual"
-		" and not exists (select from leadstream.lead_match m"
-		"  where m.lead_id = l.lead_id offset 0) "
-		"returning lead_id"
+		{INT8ARRAYOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID},
+		"with noted as ("
+		" insert into leadstream.lead_event "
+		"  (lead_id, contact_id, team_id, at, actor, what, old, note, stream_id)"
+		" select l.lead_id, l.contact_id, l.team_id, $2, $3,"
+		"  case when l.is_held then 'unmatched' else 'cleared' end,"
+		"  case when not l.is_held then l.stage end, $4, $5"
+		" from (select o.*, o.is_manual or exists (select from leadstream.lead_match m"
+		"   where m.lead_id = o.lead_id offset 0) as is_held"
+		"  from leadstream.lead o where o.lead_id = any ($1) offset 0) l"
+		" returning lead_id, what) "
+		"select n.lead_id from noted n where n.what = 'cleared'"
 	},
 
 	[OWNER_CLEAR_LEADS] = {
@@ -231,7 +252,7 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		" (lead_id, contact_id, team_id, at, actor, what, old) "
 		"select $1, $2, $3, $4, $5, 'deleted', $6 "
 		"where not exists (select from leadstream.lead_event e"
-		"  where e.contact_id % $2 and e.lead_id = $1 and e.what in ('cleared', 'deleted') offset 0)"
+		"  where e.lead_id = $1 and e.what in ('cleared', 'deleted') offset 0)"
 	},
 
 	/*

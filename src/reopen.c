@@ -107,9 +107,9 @@ static void
 move_leads(ContactSource *contacts, ReopenRequest *requests, int n,
 		   TimestampTz at, Datum actor)
 {
-	static const Oid types[] = {INT8OID, InvalidOid, INT4OID, TEXTOID, TEXTOID, TEXTOID};
+	static const Oid types[] = {INT8OID, InvalidOid, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT4OID};
 	Datum	   *columns[lengthof(types)];
-	Datum		values[8];
+	Datum		values[lengthof(types) + 2];
 	int			count = 0;
 	int			next;
 
@@ -124,7 +124,8 @@ move_leads(ContactSource *contacts, ReopenRequest *requests, int n,
 		columns[2][count] = Int32GetDatum(requests[i].team_id);
 		columns[3][count] = CStringGetTextDatum(requests[i].old_stage);
 		columns[4][count] = requests[i].stage;
-		columns[5][count++] = requests[i].note;
+		columns[5][count] = requests[i].note;
+		columns[6][count++] = Int32GetDatum(requests[i].match->stream->stream_id);
 	}
 
 	/* leads of different accounts may begin in different stages */
@@ -141,8 +142,8 @@ move_leads(ContactSource *contacts, ReopenRequest *requests, int n,
 	for (int c = 0; c < lengthof(types); c++)
 		values[c] = ls_owner_array(columns[c], NULL, count,
 								   c == 1 ? contacts->key_type : types[c]);
-	values[6] = TimestampTzGetDatum(at);
-	values[7] = actor;
+	values[7] = TimestampTzGetDatum(at);
+	values[8] = actor;
 	ls_owner_run(OWNER_NOTE_REOPENED, contacts, values, NULL);
 }
 

@@ -111,7 +111,7 @@ begin
 		create index lead_match_stream_id_idx on leadstream.lead_match (stream_id);
 
 		create table leadstream.lead_event (
-			event_id		bigint generated always as identity primary key,
+			event_id		bigint generated always as identity,
 			lead_id			bigint not null,
 			contact_id		%1$s not null,
 			team_id			integer not null,
@@ -121,6 +121,8 @@ begin
 			old				text,
 			new				text,
 			note			text,
+			stream_id		integer,
+			primary key (lead_id, event_id),
 			constraint lead_event_contact_id_fkey foreign key (contact_id)
 				references %2$s (%3$I) on delete cascade on update cascade
 		);
@@ -150,7 +152,22 @@ begin
 		comment on column leadstream.lead_match.rule_version is
 		'version of the stream''s rule: see leadstream.stream_version';
 		comment on table leadstream.lead_event is
-		'what happened to leads, append-only; what: created, stage, reopened, deleted or cleared'
+		'what happened to leads, append-only; event_id orders the events of a lead';
+		comment on column leadstream.lead_event.at is
+		'when, by leadstream.clock()';
+		comment on column leadstream.lead_event.actor is
+		'the role that did it; of what streams do, the one whose row made them';
+		comment on column leadstream.lead_event.what is
+		'created: the lead came to the board; matched: a further stream came to it; stage: it was moved; reopened: by a new match; '
+		'assigned, hidden, unhidden, note, merged; unmatched: clear() took a stream off it; deleted; cleared: with the last of its streams';
+		comment on column leadstream.lead_event.old is
+		'what was before: the stage, or the sales user; of merged the key of the contact that is gone';
+		comment on column leadstream.lead_event.new is
+		'what is from then on: the stage, or the sales user; null: nobody';
+		comment on column leadstream.lead_event.note is
+		'what people said to it, such as the reason, or the streams that did it';
+		comment on column leadstream.lead_event.stream_id is
+		'the stream that did it; null: a person'
 		$ddl$, leadstream._key_definition(), source.contacts, source.key_column);
 	perform leadstream._create_due_table();
 end
@@ -268,6 +285,16 @@ $$;
 comment on function leadstream._flat(text, oid) is
 'an expression cast to one of the types that views show';
 
+create function leadstream._contact_text(contact_column name, alias text) returns text
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+	select case when contact_column is null then format('null::text as %I', alias)
+				else format('c.%I::text as %I', contact_column, alias) end
+$$;
+comment on function leadstream._contact_text(name, text) is
+'a column of the contacts c as the views show it';
+
 create function leadstream._create_lead_views() returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -275,35 +302,38 @@ as $$
 declare
 	source	leadstream.contact_source;
 	texts	text;
+	more_texts text;
 	contact_id text;
 begin
 	select * into source from leadstream.contact_source;
 	contact_id := leadstream._flat('l.contact_id', source.key_type);
-	select string_agg(case when u.col is null then format('null::text as %I', u.alias)
-						   else format('c.%I::text as %I', u.col, u.alias) end,
-					  ', ' order by u.i)
-	into texts
-	from unnest(array['email', 'name', 'company', 'category'],
-				array[source.email_column, source.name_column,
-					  source.company_column, source.category_column])
-		 with ordinality as u(alias, col, i);
+	texts := format('%s, %s', leadstream._contact_text(source.name_column, 'name'),
+					leadstream._contact_text(source.company_column, 'company'));
+	more_texts := format('%s, %s', leadstream._contact_text(source.email_column, 'email'),
+						 leadstream._contact_text(source.category_column, 'category'));
 	execute format($ddl$
 		create or replace view leadstream.leads as
-		select l.lead_id, %1$s as contact_id, t.team, l.stage,
+		select l.lead_id, %1$s as contact_id, t.team, l.stage, u.sales_user as assigned_to, l.is_hidden,
 			   coalesce(s.is_closed, d.is_closed, false) as is_closed, l.is_manual,
-			   l.created_at, l.stage_changed_at, t.account
+			   l.created_at, l.stage_changed_at, l.reason, t.account
 		from leadstream.lead l
 		join leadstream.team t on t.team_id = l.team_id
+		left join leadstream.sales_user u on u.sales_user_id = l.assignee_id
 		left join leadstream.stage s on s.account = t.account and s.stage = l.stage
 		left join leadstream.stage d on d.account = '' and d.stage = l.stage;
 		comment on view leadstream.leads is
-		'all leads, open and closed';
+		'all leads, open and closed, on the board or hidden: a line for each contact and team';
+		comment on column leadstream.leads.lead_id is 'number of the lead, as move() and the like take it';
 		comment on column leadstream.leads.contact_id is 'key of the contact';
-		comment on column leadstream.leads.stage is 'where the lead stands: a name in leadstream.stage';
-		comment on column leadstream.leads.is_closed is 'is the stage one of those that end the work, such as Won and Lost?';
-		comment on column leadstream.leads.is_manual is 'made by create_lead(), so clear() keeps it';
-		comment on column leadstream.leads.created_at is 'when the lead came to the board';
+		comment on column leadstream.leads.team is 'team on whose board it is';
+		comment on column leadstream.leads.stage is 'where it stands: one of the names in leadstream.stage';
+		comment on column leadstream.leads.assigned_to is 'sales user who works it; null: nobody yet';
+		comment on column leadstream.leads.is_hidden is 'taken off the board by hide()?';
+		comment on column leadstream.leads.is_closed is 'does its stage end the work, such as Won and Lost?';
+		comment on column leadstream.leads.is_manual is 'made by create_lead()?  Then clear() keeps it';
+		comment on column leadstream.leads.created_at is 'when it came to the board';
 		comment on column leadstream.leads.stage_changed_at is 'since when it is in its stage';
+		comment on column leadstream.leads.reason is 'why it was moved to its stage, such as why it was lost; null: not said';
 		comment on column leadstream.leads.account is 'account of the team; empty without accounts';
 		create or replace view leadstream.matches as
 		select m.lead_id, s.stream, %1$s as contact_id, t.team, m.matched_at, m.created_at,
@@ -314,6 +344,10 @@ begin
 		join leadstream.team t on t.team_id = l.team_id;
 		comment on view leadstream.matches is
 		'which stream made or found which lead, and when';
+		comment on column leadstream.matches.lead_id is 'the lead: see leadstream.leads';
+		comment on column leadstream.matches.stream is 'name of the stream';
+		comment on column leadstream.matches.contact_id is 'key of the contact';
+		comment on column leadstream.matches.team is 'team on whose board the lead is';
 		comment on column leadstream.matches.matched_at is 'instant at which the rule was true: of a live match the clock, of history the first';
 		comment on column leadstream.matches.created_at is 'when the match was written';
 		comment on column leadstream.matches.origin is 'live: by a new row; history: by fetch_history(); clock: by time alone; manual: by hand';
@@ -321,29 +355,39 @@ begin
 		comment on column leadstream.matches.evidence is 'JSON: the kind and primary key of the row that made a live match';
 		comment on column leadstream.matches.account is 'account of the team; empty without accounts';
 		create or replace view leadstream.board as
-		select l.lead_id, %1$s as contact_id, %2$s, t.team, l.stage,
+		select l.lead_id, t.team, l.stage, %2$s, u.sales_user as assigned_to,
 			   coalesce((select string_agg(s.stream, ', ' order by s.stream)
 						 from leadstream.lead_match m
 						 join leadstream.stream s on s.stream_id = m.stream_id
 						 where m.lead_id = l.lead_id), '') as streams,
-			   l.created_at, l.stage_changed_at,
+			   l.created_at, l.stage_changed_at, %1$s as contact_id, %6$s,
 			   coalesce(s.position, d.position) as stage_order, t.account
 		from leadstream.lead l
 		join leadstream.team t on t.team_id = l.team_id
 		join %3$s c on c.%4$I %5$s l.contact_id
+		left join leadstream.sales_user u on u.sales_user_id = l.assignee_id
 		left join leadstream.stage s on s.account = t.account and s.stage = l.stage
 		left join leadstream.stage d on d.account = '' and d.stage = l.stage
-		where not coalesce(s.is_closed, d.is_closed, false);
+		where not l.is_hidden and not coalesce(s.is_closed, d.is_closed, false);
 		comment on view leadstream.board is
-		'the open leads of all teams with their contacts; stage_order is the position of the stage on the board';
-		comment on column leadstream.board.contact_id is 'key of the contact';
+		'the open leads of all teams with their contacts, without those that hide() took off; '
+		'order it by team, stage_order, stage_changed_at';
+		comment on column leadstream.board.lead_id is 'number of the lead, as move() and the like take it';
+		comment on column leadstream.board.team is 'team on whose board it is';
+		comment on column leadstream.board.stage is 'where it stands: one of the names in leadstream.stage';
+		comment on column leadstream.board.name is 'name of the contact; null where attach_contacts() knew no column for it';
+		comment on column leadstream.board.company is 'company of the contact; null where attach_contacts() knew no column for it';
+		comment on column leadstream.board.email is 'email of the contact; null where attach_contacts() knew no column for it';
+		comment on column leadstream.board.category is 'category of the contact; null where attach_contacts() knew no column for it';
+		comment on column leadstream.board.assigned_to is 'sales user who works it; null: nobody yet';
 		comment on column leadstream.board.streams is 'names of the streams that matched, separated by commas; empty for a lead made by hand';
-		comment on column leadstream.board.stage_order is 'position of the stage, to sort by';
-		comment on column leadstream.board.created_at is 'when the lead came to the board';
+		comment on column leadstream.board.created_at is 'when it came to the board';
 		comment on column leadstream.board.stage_changed_at is 'since when it is in its stage';
+		comment on column leadstream.board.contact_id is 'key of the contact';
+		comment on column leadstream.board.stage_order is 'position of the stage, to sort by';
 		comment on column leadstream.board.account is 'account of the team; empty without accounts'
 		$ddl$, contact_id, texts, source.contacts, source.key_column,
-			   leadstream._key_operator());
+			   leadstream._key_operator(), more_texts);
 end
 $$;
 comment on function leadstream._create_lead_views() is

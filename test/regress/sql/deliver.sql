@@ -144,7 +144,7 @@ select l.contact_id % 10 as digit, l.stage, l.team_id > 100 as is_moved, count(*
 	from leadstream.lead l left join leadstream.lead_match m using (lead_id) group by 1, 2, 3 order by 1, 2, 3;
 select * from strays();
 insert into visit (contact_id, url) select i, '/both' from generate_series(10, 13) as i;
-select l.contact_id, l.team_id > 100 as is_moved, e.note
+select l.contact_id, l.team_id > 100 as is_moved, e.what, e.note
 	from leadstream.lead_event e join leadstream.lead l using (lead_id)
 	where l.contact_id in (10, 11, 13) order by e.event_id;
 -- the note of each names the streams of its own contact and team
@@ -152,7 +152,7 @@ select t.team, l.team_id > 100 as is_moved, e.note,
 	case when l.contact_id % 4 < 2 then '/2' else '/both' end as url, count(*)
 	from leadstream.lead_event e join leadstream.lead l using (lead_id)
 	join leadstream.team t on t.team_id = l.team_id % 100
-	where l.contact_id > 13 group by 1, 2, 3, 4 order by 1, 2, 3, 4;
+	where l.contact_id > 13 and e.what = 'created' group by 1, 2, 3, 4 order by 1, 2, 3, 4;
 drop trigger before on leadstream.lead;
 truncate leadstream.lead, leadstream.lead_match, leadstream.lead_event;
 create trigger after after insert on leadstream.lead for each row execute function lead_after();

@@ -89,7 +89,7 @@ insert into listed select 'pure', unnest('{
 	shift,as_instant,as_number,as_boolean,as_text,is_blank,json_element,json_has,times,always,
 	clock_timeline,period_timeline,row_span,beginnings,first_instant,first_count,
 	count_pieces,distinct_pieces,sum_pieces,avg_pieces,min_pieces,max_pieces,first_pieces,last_pieces,
-	_unkeyed_digest,_path_digest,_label,_known,_not_null,_check_name,_check_requalify,_check_max_open,_check_place,_raise_no_stage,_raise_duplicate,_raise_enabled}'::name[]);
+	_unkeyed_digest,_path_digest,_label,_known,_not_null,_check_name,_check_requalify,_check_max_open,_check_place,_raise_no_stage,_raise_duplicate,_contact_text,_raise_enabled}'::name[]);
 
 create temporary view function as
 	select p.oid::regprocedure as function, p.proname, l.kind, g.lanname as language,
