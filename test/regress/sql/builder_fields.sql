@@ -14,7 +14,7 @@ create table "Page visit" (contact_id bigint references contact, url text, ms in
 create table purchase (contact_id bigint references contact, amount numeric(10, 2), paid boolean, items jsonb, plan plan);
 select leadstream.builder_fields();
 select leadstream.attach_contacts('contact'), leadstream.attach_activity('"Page visit"', occurred_at => 'at'), leadstream.attach_activity('purchase', timeless => true);
-select leadstream.create_team('North'), leadstream.create_team('East');
+select count(leadstream.create_team(t)) from unnest('{North,East}'::text[]) as t;
 select leadstream.create_segment('Customers', 'plan = ''paid''');
 
 \pset format unaligned
