@@ -158,13 +158,16 @@ copy_seen(Snapshot snapshot, MemoryContext context)
 		seen->suboverflowed = false;
 	seen->xip = NULL;
 	seen->subxip = NULL;
+	seen->subxcnt = 0;
 	if (snapshot->xcnt > 0)
 	{
 		seen->xip = palloc(sizeof(TransactionId) * snapshot->xcnt);
 		memcpy(seen->xip, snapshot->xip, sizeof(TransactionId) * snapshot->xcnt);
 	}
-	if (snapshot->subxcnt > 0)
+	/* a copied snapshot that had overflowed counts some and has none (CopySnapshot) */
+	if (snapshot->subxip != NULL && snapshot->subxcnt > 0)
 	{
+		seen->subxcnt = snapshot->subxcnt;
 		seen->subxip = palloc(sizeof(TransactionId) * snapshot->subxcnt);
 		memcpy(seen->subxip, snapshot->subxip, sizeof(TransactionId) * snapshot->subxcnt);
 	}
