@@ -561,7 +561,7 @@ insert into contact values (24003, 'shift'), (24002, 'shift'), (24001, 'shift');
 insert into visit (id, contact_id, at, url) select i, i, '2024-05-01', '/kept' from generate_series(24001, 24003) i;
 set leadstream.capture = on;
 select stream('kept', $$ exists(visit where url = '/kept') $$);
--- many at once, with rows that come to one of them
+-- many at once; then a row comes to one of them
 update contact set id = id + 50000 where id between 20001 and 23000;
 update contact set id = id + 1 where country = 'shift';
 select count(*) from visit where url = '/kept' and contact_id = id + case when id < 24000 then 50000 else 1 end;
