@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "contact_lock.h"
@@ -64,4 +65,22 @@ ls_sight_end(ContactSight *sight)
 	ls_keyscan_close(sight->scan);
 	UnregisterSnapshot(sight->snapshot);
 	pfree(sight);
+}
+
+bool
+ls_sight_is_there(Oid relid, AttrNumber key_attno, Datum key)
+{
+	Snapshot	snapshot;
+	KeyScan    *scan;
+	bool		result;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = ls_keyscan_open(relid, key_attno, getBaseType(get_atttype(relid, key_attno)),
+						   InvalidAttrNumber, snapshot);
+	ls_keyscan_start(scan, key, NULL);
+	result = ls_keyscan_next(scan, NULL, NULL) != NULL;
+	ls_keyscan_close(scan);
+	UnregisterSnapshot(snapshot);
+	return result;
 }

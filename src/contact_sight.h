@@ -20,4 +20,7 @@ extern ContactSight *ls_sight_begin(ContactSource *contacts);
 extern bool ls_sight_sees(ContactSight *sight, Datum key);
 extern void ls_sight_end(ContactSight *sight);
 
+/* Is there, at this moment, a row with a key in a table of contacts? */
+extern bool ls_sight_is_there(Oid relid, AttrNumber key_attno, Datum key);
+
 #endif							/* LS_CONTACT_SIGHT_H */

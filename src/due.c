@@ -13,7 +13,9 @@
  * or they would wait for each other.  Its seeds are rows of their own.  Until
  * then, whoever judges a contact leaves an entry in any case, with an instant
  * that never comes if there is nothing to wait for; where there are both, the
- * seed is the older knowledge and counts for nothing.
+ * seed is the older knowledge and counts for nothing.  Whoever deletes a lead
+ * leaves a seed too, for its contact is to be looked at again and he has not
+ * locked it.
  *
  * An entry names the run of its stream.  What a run leaves behind is not removed
  * by whoever ends it, who may be idle in his transaction, with writers waiting
@@ -278,6 +280,21 @@ ls_due_seed(ContactSource *contacts, Snapshot snapshot, DueChange *changes, int 
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 	return is_complete;
+}
+
+void
+ls_due_await(ContactSource *contacts, Datum key, Datum *streams, Datum *runs, int n,
+			 TimestampTz at)
+{
+	Datum		values[4] = {key, 0, 0, TimestampTzGetDatum(at)};
+	OwnerState	owner;
+
+	values[1] = ls_owner_array(streams, NULL, n, INT4OID);
+	values[2] = ls_owner_array(runs, NULL, n, INT4OID);
+	if (!OidIsValid(ls_catalog_relid("due")) || !ls_owner_begin(&owner))
+		return;
+	ls_owner_run(OWNER_AWAIT, contacts, values, NULL);
+	ls_owner_end(&owner);
 }
 
 int64

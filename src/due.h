@@ -79,6 +79,14 @@ extern bool ls_due_seed(ContactSource *contacts, Snapshot snapshot, DueChange *c
 						int n, int *patience);
 
 /*
+ * Have a contact looked at from an instant on, at which its rules are taken to
+ * have been true, for some streams (and their runs) of which it has no entry.
+ * The contact need not be locked: what is written is seeds.
+ */
+extern void ls_due_await(ContactSource *contacts, Datum key, Datum *streams, Datum *runs,
+						 int n, TimestampTz at);
+
+/*
  * Remove up to so many entries of a stream's runs before one, but those that
  * somebody else has a hand on; returns how many.
  */

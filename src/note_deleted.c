@@ -15,24 +15,17 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "commands/trigger.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "contact_sight.h"
 #include "guc.h"
-#include "key_scan.h"
+#include "lead_record.h"
 #include "owner_sql.h"
 
 PG_FUNCTION_INFO_V1(leadstream_note_deleted);
-
-/* Attribute numbers of leadstream.lead. */
-#define LEAD_ID			1
-#define LEAD_CONTACT	2
-#define LEAD_TEAM		3
-#define LEAD_STAGE		4
 
 /* Is the contact still there?  Also true where no foreign key says so. */
 static bool
@@ -45,23 +38,11 @@ contact_exists(Relation lead, Datum key)
 		ForeignKeyCacheInfo *fkey = lfirst_node(ForeignKeyCacheInfo, lc);
 		Oid			contacts = fkey->confrelid;
 		AttrNumber	attno = fkey->confkey[0];
-		Snapshot	snapshot;
-		KeyScan    *scan;
-		bool		found;
 
 		if (fkey->nkeys != 1 || fkey->conkey[0] != LEAD_CONTACT)
 			continue;
 		/* the list belongs to the relcache: it may be gone from here on */
-		CommandCounterIncrement();
-		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		scan = ls_keyscan_open(contacts, attno,
-							   getBaseType(get_atttype(contacts, attno)),
-							   InvalidAttrNumber, snapshot);
-		ls_keyscan_start(scan, key, NULL);
-		found = ls_keyscan_next(scan, NULL, NULL) != NULL;
-		ls_keyscan_close(scan);
-		UnregisterSnapshot(snapshot);
-		return found;
+		return ls_sight_is_there(contacts, attno, key);
 	}
 	return true;
 }

@@ -233,7 +233,7 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	/* Take the matches of a lead with it: lead.  No contacts are needed. */
 	[OWNER_FORGET_MATCHES] = {
 		{INT8OID},
-		"delete from leadstream.lead_match where lead_id = $1"
+		"delete from leadstream.lead_match where lead_id = $1 returning stream_id"
 	},
 
 	/* Take the matches of a stream with it: stream.  Nor here. */
@@ -333,6 +333,20 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"order by p.i "
 		"on conflict (contact_id, stream_id, is_seed) do update "
 		"set run = excluded.run, at = excluded.at, arrival = excluded.arrival"
+	},
+
+	/*
+	 * A contact has to be looked at, as far as nothing waits of it: contact,
+	 * streams, runs, at.
+	 */
+	[OWNER_AWAIT] = {
+		{ANYELEMENTOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID},
+		"insert into leadstream.due as d (contact_id, stream_id, is_seed, run, at, arrival) "
+		"select $1, p.stream_id, true, p.run, $4, true "
+		"from rows from (unnest($2), unnest($3)) as p (stream_id, run) "
+		"on conflict (contact_id, stream_id, is_seed) do update "
+		"set run = excluded.run, at = excluded.at, arrival = excluded.arrival "
+		"where d.run < excluded.run"
 	},
 
 	/*

@@ -175,6 +175,18 @@ ls_chunk_note_next(Chunk *chunk, int i, Judge *judge, RuleProgram *program)
 	note->is_judged = true;
 }
 
+/*
+ * Does the entry that is there do as well as another?  One that comes too early
+ * does: a tick looks at the contact then and puts it off, which costs less than
+ * doing so with each row that puts it off a little more.
+ */
+static bool
+is_kept(const DueNote *note, const DueChange *change, TimestampTz clock)
+{
+	return note->has_entry && note->entry.arrival == change->arrival &&
+		note->entry.at > clock && note->entry.at <= change->at;
+}
+
 void
 ls_chunk_write_dues(Chunk *chunk)
 {
@@ -216,8 +228,7 @@ ls_chunk_write_dues(Chunk *chunk)
 				change->is_set = true;
 				change->at = DT_NOEND;
 			}
-			if (change->is_set && note->has_entry && !note->entry.has_seed &&
-				note->entry.at == change->at && note->entry.arrival == change->arrival)
+			if (change->is_set && is_kept(note, change, chunk->clock))
 				continue;
 			if (change->is_set)
 				change->run = chunk->streams[i]->row->run;

@@ -56,7 +56,7 @@ begin
 		comment on column leadstream.due.run is
 		'run of the stream that it is of';
 		comment on column leadstream.due.is_seed is
-		'written when tick() looked at all contacts; one that is not goes before it'
+		'written by who had not locked the contact: tick() when it looked at all, or who deleted a lead; one that is not goes before it'
 		$ddl$, leadstream._key_definition(), source.contacts, source.key_column);
 end
 $$;

@@ -48,7 +48,7 @@ select stream, run, enabled_at, is_seeded from leadstream.stream;
 select leadstream.tick() as leads;
 select stream, run, enabled_at, is_seeded from leadstream.stream;
 select * from waits;
--- an open by 2 puts it off; one by 3 makes false what was true; 6 is written to for the first time, and it is true
+-- an open by 2 puts it off, which is left for a tick to find out; one by 3 makes false what was true; 6 is written to for the first time, and it is true
 select at('2026-01-10 00:00Z') \g /dev/null
 insert into mail_open (contact_id, at) values (2, '2026-01-05 00:00Z'), (3, '2026-01-10 00:00Z'), (4, '2025-12-24 00:00Z');
 insert into mail_sent (contact_id, at) values (6, '2026-01-10 00:00Z');
@@ -84,6 +84,36 @@ select * from made where contact_id > 6;
 select * from waits where contact_id > 6;
 
 --
+-- A lead deleted by hand: its contact is without the match again.  What came
+-- while it had the match left nothing, so a tick finds out what is going to be.
+--
+select at('2026-09-01 00:00Z') \g /dev/null
+insert into contact select i, 'c' || i || '@example.com', 'SE' from generate_series(11, 14) i;
+insert into mail_sent (contact_id, at) select i, '2026-09-01 00:00Z' from generate_series(11, 14) i;
+select stream('meets', 'exists(form where form = ''meeting'')');
+select leadstream.tick() as leads;
+insert into form (contact_id, form, at) values (13, 'meeting', '2026-09-01 00:00Z');
+select at('2026-09-10 00:00Z') \g /dev/null
+-- 11 opens a mail; 12 does not, so the rule stays true; 13 is to meet again; 14 is erased
+insert into mail_open (contact_id, at) values (11, '2026-09-10 00:00Z');
+insert into form (contact_id, form, at) values (13, 'meeting', '2026-10-01 00:00Z');
+select * from waits where contact_id > 10;
+delete from leadstream.lead where contact_id in (11, 12, 13);
+delete from contact where id = 14;
+select * from waits where contact_id > 10;
+-- that was true at the time is nothing new
+select leadstream.tick() as leads;
+select at('2026-09-10 00:01Z') \g /dev/null
+select leadstream.tick() as leads;
+select * from waits where contact_id > 10;
+-- what turns true afterwards is, and so is a row whose time comes
+select at('2027-09-01 00:00Z') \g /dev/null
+select leadstream.tick() as leads;
+select * from made where contact_id > 10;
+select * from waits where contact_id > 10;
+select leadstream.disable('meets');
+
+--
 -- Dates of the contact, and changes of it.
 --
 select at('2027-01-01 00:00Z') \g /dev/null
@@ -95,7 +125,7 @@ insert into contact values (20, 'a', 'SE', '2027-01-10 00:00Z'), (21, 'b', 'NO',
 	(23, 'd', 'SE', '2027-01-20 00:00Z'), (24, 'e', 'SE', null);
 select * from waits;
 select * from made where stream = 'trial';
--- moved, come in, gone out, deleted
+-- moved to later (left to a tick), come in, gone out, deleted
 update contact set trial = '2027-01-12 00:00Z' where id = 20;
 update contact set country = 'SE' where id = 21;
 update contact set country = 'DK' where id = 23;
