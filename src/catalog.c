@@ -50,6 +50,18 @@ static struct
 static int	nknown_tables = 0;
 static uint64 names_changed = 0;
 
+/* Indexes of these tables, by the column that they begin with. */
+#define MAX_KNOWN_INDEXES	16
+
+static struct
+{
+	Oid			relid;
+	AttrNumber	attno;
+	Oid			index;
+}			known_indexes[MAX_KNOWN_INDEXES];
+static int	nknown_indexes = 0;
+static uint64 indexes_changed = 0;
+
 static void
 forget_known_tables(Datum arg, int cacheid, uint32 hashvalue)
 {
@@ -380,17 +392,22 @@ begins_with(Oid indexid, AttrNumber attno)
 	return result;
 }
 
-Oid
-ls_catalog_index(Relation rel, AttrNumber attno)
+static void
+forget_known_indexes(Datum arg, Oid relid)
 {
-	List	   *indexes;
+	indexes_changed++;
+	for (int i = 0; i < nknown_indexes; i++)
+		if (relid == InvalidOid || known_indexes[i].relid == relid)
+			nknown_indexes = 0;
+}
+
+static Oid
+find_index(Relation rel, AttrNumber attno)
+{
+	List	   *indexes = RelationGetIndexList(rel);
 	ListCell   *lc;
 	Oid			result = InvalidOid;
 
-	/* the primary key is at hand, and nearly always what is wanted */
-	if (rel->rd_indexvalid && OidIsValid(rel->rd_pkindex) && attno == 1)
-		return rel->rd_pkindex;
-	indexes = RelationGetIndexList(rel);
 	foreach(lc, indexes)
 		if (begins_with(lfirst_oid(lc), attno))
 		{
@@ -399,6 +416,36 @@ ls_catalog_index(Relation rel, AttrNumber attno)
 		}
 	list_free(indexes);
 	return result;
+}
+
+Oid
+ls_catalog_index(Relation rel, AttrNumber attno)
+{
+	static bool is_registered = false;
+	uint64		seen;
+	Oid			index;
+
+	/* the primary key is at hand, and nearly always what is wanted */
+	if (rel->rd_indexvalid && OidIsValid(rel->rd_pkindex) && attno == 1)
+		return rel->rd_pkindex;
+	for (int i = 0; i < nknown_indexes; i++)
+		if (known_indexes[i].relid == RelationGetRelid(rel) && known_indexes[i].attno == attno)
+			return known_indexes[i].index;
+
+	if (!is_registered)
+	{
+		CacheRegisterRelcacheCallback(forget_known_indexes, (Datum) 0);
+		is_registered = true;
+	}
+	seen = indexes_changed;
+	index = find_index(rel, attno);
+	if (OidIsValid(index) && indexes_changed == seen && nknown_indexes < MAX_KNOWN_INDEXES)
+	{
+		known_indexes[nknown_indexes].relid = RelationGetRelid(rel);
+		known_indexes[nknown_indexes].attno = attno;
+		known_indexes[nknown_indexes++].index = index;
+	}
+	return index;
 }
 
 SysScanDesc

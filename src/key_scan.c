@@ -348,15 +348,59 @@ ls_keyscan_is_newest_first(KeyScan *scan)
 	return scan->nleaves == 1 && scan->leaves[0].index_has_time;
 }
 
+/*
+ * Read rows of an open relation too, which becomes the scan's.  Foreign
+ * partitions cannot be read here: their rows are elsewhere.
+ */
+static KeyLeaf *
+add_leaf(KeyScan *scan, Relation rel, AttrNumber key_attno)
+{
+	KeyLeaf    *leaf;
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION &&
+		rel->rd_rel->relkind != RELKIND_MATVIEW)
+	{
+		table_close(rel, NoLock);
+		return NULL;
+	}
+	leaf = &scan->leaves[scan->nleaves++];
+	leaf->rel = rel;
+	leaf->key_attno = key_attno;
+	leaf->slot = table_slot_create(rel, NULL);
+	return leaf;
+}
+
+/* Read a table with children, and all of them. */
+static void
+add_leaves(KeyScan *scan, Relation root, AttrNumber key_attno)
+{
+	Oid			relid = RelationGetRelid(root);
+	List	   *relids = find_all_inheritors(relid, AccessShareLock, NULL);
+	char	   *key_name = get_attname(relid, key_attno, false);
+	ListCell   *lc;
+
+	scan->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(root)),
+										  &TTSOpsVirtual);
+	scan->leaves = palloc0(sizeof(KeyLeaf) * list_length(relids));
+	foreach(lc, relids)
+	{
+		Oid			child = lfirst_oid(lc);
+		Relation	rel = table_open(child, NoLock);
+		KeyLeaf    *leaf = add_leaf(scan, rel, child == relid ? key_attno :
+									get_attnum(child, key_name));
+
+		if (leaf && child != relid)
+			leaf->map = convert_tuples_by_name(RelationGetDescr(rel),
+											   scan->slot->tts_tupleDescriptor);
+	}
+}
+
 KeyScan *
 ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 				AttrNumber time_attno, Snapshot snapshot)
 {
 	KeyScan    *scan = palloc0(sizeof(KeyScan));
 	Relation	root = table_open(relid, AccessShareLock);
-	List	   *relids;
-	ListCell   *lc;
-	char	   *key_name = NULL;
 
 	scan->mcxt = CurrentMemoryContext;
 	scan->snapshot = snapshot;
@@ -365,36 +409,14 @@ ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 	scan->time_attno = time_attno;
 	if (root->rd_rel->relhassubclass)
 	{
-		relids = find_all_inheritors(relid, AccessShareLock, NULL);
-		key_name = get_attname(relid, key_attno, false);
-		scan->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(root)),
-											  &TTSOpsVirtual);
+		add_leaves(scan, root, key_attno);
+		table_close(root, NoLock);
 	}
 	else
-		relids = list_make1_oid(relid);
-	scan->leaves = palloc0(sizeof(KeyLeaf) * list_length(relids));
-	foreach(lc, relids)
 	{
-		Relation	rel = table_open(lfirst_oid(lc), NoLock);
-		KeyLeaf    *leaf;
-
-		/* foreign partitions cannot be read here: their rows are elsewhere */
-		if (rel->rd_rel->relkind != RELKIND_RELATION &&
-			rel->rd_rel->relkind != RELKIND_MATVIEW)
-		{
-			table_close(rel, NoLock);
-			continue;
-		}
-		leaf = &scan->leaves[scan->nleaves++];
-		leaf->rel = rel;
-		leaf->key_attno = lfirst_oid(lc) == relid ? key_attno :
-			get_attnum(lfirst_oid(lc), key_name);
-		leaf->slot = table_slot_create(rel, NULL);
-		if (lfirst_oid(lc) != relid)
-			leaf->map = convert_tuples_by_name(RelationGetDescr(rel),
-											   scan->slot->tts_tupleDescriptor);
+		scan->leaves = palloc0(sizeof(KeyLeaf));
+		(void) add_leaf(scan, root, key_attno);
 	}
-	table_close(root, NoLock);
 	scan->current = scan->nleaves;
 	return scan;
 }

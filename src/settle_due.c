@@ -33,20 +33,27 @@ void
 ls_chunk_read_dues(Chunk *chunk, Snapshot snapshot)
 {
 	Settlement *settlement = chunk->settlement;
-	DueReader  *reader = ls_due_open(settlement->set->contacts, snapshot);
-	bool		is_wanted = reader != NULL;
+	DueReader  *reader = NULL;
+	bool		may_wait = settlement->is_tick;
+	bool		is_timed = settlement->is_tick;
 	int			end;
 
-	for (int i = 0; i < chunk->count && !is_wanted; i++)
+	for (int i = 0; i < chunk->count && !is_timed; i++)
 	{
 		RuleProgram *program;
 
 		if (chunk->verdicts[i] != VERDICT_OPEN)
 			continue;
 		program = ls_streams_program(settlement->set, chunk->streams[i]);
-		is_wanted = program && ls_chunk_is_timed(chunk, i, program);
+		if (program == NULL)
+			continue;
+		is_timed = ls_chunk_is_timed(chunk, i, program);
+		/* nothing of this run waits of what has nothing to do with time */
+		may_wait |= is_timed || program->turns_by_time || program->has_times;
 	}
-	if (!is_wanted)
+	if (may_wait)
+		reader = ls_due_open(settlement->set->contacts, snapshot);
+	if (reader == NULL && !is_timed)
 		return;
 	chunk->dues = palloc_extended(sizeof(DueNote) * (Size) chunk->count,
 								  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
