@@ -35,6 +35,7 @@ sub setting {
 my $rows = setting(ROWS => 200_000, 1_000_000);
 my $below = setting(BELOW => 2_000_000, 2_000_000);
 my $activities = setting(HISTORY => 1_000_000, 10_000_000);
+my $waiting = setting(WAITING => 1_000_000, 10_000_000);
 my $streams = setting(STREAMS => 100_000, 100_000);
 my $rounds = setting(ROUNDS => 3, 5);
 my $seconds = setting(SECONDS => 1.2, 4);
@@ -84,6 +85,7 @@ my @lines = (
   [history_scan => 'fetch_history: two conditions without one', '×', 1.1],
   [history_count => 'fetch_history: count ≥ 3 in 30 days', '×', 1.1],
   [history_many => "fetch_history: $s_some streams in one call, against one join", '×', 0.7],
+  [clock_waiting => 'tick() with 1,000 due of ' . grouped($waiting) . ' that wait, against 1,000 alone', '×', 1.1],
   [first_insert => "first insert of a connection, $s_all streams, more than with none", 'ms', 5],
   [memory_some => "memory at $s_some streams, a stream, constants among it", 'bytes', 250],
   [memory_all => "memory of a session at $s_all streams, after a bulk insert", 'MB', 250 * $streams / 1_000_000],
@@ -263,6 +265,8 @@ sub sql_file {
 #   lines   for lines with streams of their own
 #   small   a tenth of the visits
 #   history as many activities as fetch_history is to read
+#   clock   where contacts are due and many more wait
+#   due     where none but those that are due wait
 
 my %made;
 my %how = (
@@ -291,7 +295,34 @@ my %how = (
     $s->sql('create index on visit (url)');
     $s->sql('vacuum analyze visit');
     $s->close;
-  });
+  },
+  clock => sub { make_queue('clock', $waiting) },
+  due => sub { make_queue('due', 0) });
+
+# A clock queue of 1,000 contacts that are due, whose rule has turned true, and of others
+# that are going to be: as many as there are of each stream, and as many streams as it takes.
+sub make_queue {
+  my ($db, $others) = @_;
+  my $s = Session->new($db);
+  my $contacts = 100_000;
+  add_streams($s, q{values ('silent', 'exists(visit) and not exists(visit within 1 second)')});
+  add_streams($s, "select 'waits ' || i, format('exists(visit) and not exists(visit within %s days)', 1000 + i)
+    from generate_series(1, $others / $contacts) i") if $others;
+  enable_streams($s, 'true');
+  # As after a tick that looked at all contacts; rows of a dump go in by the same way.
+  $s->sql(q{update leadstream.stream set is_seeded = true});
+  $s->sql('set session_replication_role = replica');
+  $s->sql(q{insert into leadstream.due (contact_id, stream_id, run, at, arrival)
+    select contact_id, stream_id, run, now() - interval '1 minute', false
+    from (select distinct contact_id from visit order by 1 limit 1000) c, leadstream.stream
+    where stream = 'silent'});
+  $s->sql(q{insert into leadstream.due (contact_id, stream_id, run, at, arrival)
+    select contact_id, stream_id, run, now() + random() * interval '1000 days' + interval '1 day', false
+    from contact, leadstream.stream where stream <> 'silent'});
+  $s->sql('vacuum analyze leadstream.due, leadstream.stream');
+  $s->close;
+  return;
+}
 
 sub database {
   my $db = shift;
@@ -909,6 +940,28 @@ part history => [qw(history_equal history_scan history_count history_many)], sub
     q{select leadstream.fetch_history(array(select stream from leadstream.stream where stream like 'many %'))},
     q{select contact_id, stream, min(occurred_at) from many m join visit v on v.url = m.url and v.size >= m.size
       join contact c using (contact_id) where c.country = m.country group by 1, 2});
+};
+
+part clock => ['clock_waiting'], sub {
+  my %tick = map { $_ => Session->new(database($_)) } 'clock', 'due';
+  my $undone = sub {
+    my $s = shift;
+    $s->sql('begin');
+    my $ms = $s->ms('select leadstream.tick()');
+    $s->sql('rollback');
+    $s->sql('vacuum leadstream.lead, leadstream.lead_match, leadstream.lead_event');
+    return $ms;
+  };
+  for my $s (values %tick) {
+    $s->sql('begin');
+    my $leads = $s->sql('select leadstream.tick()');
+    $s->sql('rollback');
+    die "$leads leads, not 1000\n" if $leads != 1000;
+    $undone->($s) for 1 .. 3;
+  }
+  my $v = alternate($rounds + 2, 'ms', undef, map { my $db = $_; $db => sub { $undone->($tick{$db}) } } keys %tick);
+  report(clock_waiting => ratio($v->{clock}, $v->{due}), 'ours', with_unit(median(@{ $v->{clock} }), 'ms'),
+    '1,000 alone', with_unit(median(@{ $v->{due} }), 'ms'));
 };
 
 # The plot: log against log, made of nothing but text.

@@ -9,8 +9,9 @@
 #
 # --keep leaves the folder of the run behind, --no-install installs no packages.
 # Smaller or larger, by environment: BENCH_ROWS a statement, BENCH_BELOW rows below,
-# BENCH_HISTORY activities for fetch_history, BENCH_STREAMS at most, BENCH_ROUNDS,
-# BENCH_SECONDS for a run of one-row inserts.  See test/setup.sh for how little it touches.
+# BENCH_HISTORY activities for fetch_history, BENCH_WAITING entries of the clock queue,
+# BENCH_STREAMS at most, BENCH_ROUNDS, BENCH_SECONDS for a run of one-row inserts.  See
+# test/setup.sh for how little it touches.
 
 set -euo pipefail
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 2; }
