@@ -51,6 +51,8 @@ int			fuzz_error;
 uint64		fuzz_allocations;
 uint64		fuzz_fail_at;
 
+ErrorContextCallback *error_context_stack;
+
 static Chunk *chunks;
 static uint64 allocations;
 static jmp_buf *catcher;
@@ -70,6 +72,7 @@ fuzz_try(void (*function) (void *), void *arg)
 	stack_base = &base;
 	fuzz_error = 0;
 	allocations = 0;
+	error_context_stack = NULL;
 	catcher = &here;
 	if (setjmp(here) == 0)
 		function(arg);
@@ -208,8 +211,12 @@ errstart_cold(int elevel, const char *domain)
 void
 errfinish(const char *filename, int lineno, const char *funcname)
 {
+	ErrorContextCallback *callback;
+
 	if (catcher == NULL || fuzz_error == 0)
 		abort();
+	for (callback = error_context_stack; callback != NULL; callback = callback->previous)
+		callback->callback(callback->arg);
 	longjmp(*catcher, 1);
 }
 
@@ -259,6 +266,23 @@ errdetail(const char *fmt,...)
 
 int
 errhint(const char *fmt,...)
+{
+	va_list		args;
+
+	va_start(args, fmt);
+	format(fmt, args);
+	va_end(args);
+	return 0;
+}
+
+int
+set_errcontext_domain(const char *domain)
+{
+	return 0;
+}
+
+int
+errcontext_msg(const char *fmt,...)
 {
 	va_list		args;
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 #
-# fuzz.sh: the type leadstream.rule against bytes made by libFuzzer, under the
+# fuzz.sh: the type leadstream.rule, and its JSON, against bytes made by libFuzzer, under the
 # sanitizers of addresses and of undefined behaviour.
 #
 #   test/fuzz/fuzz.sh [SECONDS]       300 unless told; 0: only what is known
@@ -49,7 +49,8 @@ build() {
     # PostgreSQL's headers were made for another compiler
     -Wno-ignored-attributes)
   as make -s PG_CONFIG="$pg_config" with_llvm=no src/rule_gram.c src/rule_scan.c || return
-  for name in rule_type rule_gram rule_scan rule_build rule_text rule_hint number_text interval_text; do
+  for name in rule_type rule_gram rule_scan rule_build rule_text rule_hint number_text interval_text \
+    rule_json_read rule_json_jquery rule_json_write rule_json_build rule_json_value rule_json_operator; do
     as "${compile[@]}" -fsanitize=fuzzer-no-link -c "src/$name.c" -o "$work/$name.o" || return
     objects+=("$work/$name.o")
   done
@@ -76,7 +77,12 @@ as perl -e '
   for ((map { "a = \x27" . "x" x $_ . "\x27" } 65529 .. 65531), (map { "a" . " " x $_ } 65535, 65536, 200000),
        (map { ("(" x $_ . "a" . ")" x $_, "not " x $_ . "a", "exists(k where " x $_ . "a" . ")" x $_) } 99, 100, 101, 4000),
        (map { ("a" . " and a" x $_, "a in (1" . ",1" x $_ . ")", "a" . ".b" x $_) } 3332, 3333, 9995 .. 9998),
-       (map { ("a = " . "9" x $_, "a = 1e" . ($_ - 1), "a = ." . "0" x ($_ - 2) . "1") } 99 .. 102)) {
+       (map { ("a = " . "9" x $_, "a = 1e" . ($_ - 1), "a = ." . "0" x ($_ - 2) . "1") } 99 .. 102),
+       # the same in JSON, and groups in groups
+       (map { ("{\"not\":true,\"rules\":[" x $_ . "{\"field\":\"a\",\"operator\":\"holds\"}" . "]}" x $_,
+               "{\"field\":\"k\",\"match\":{\"mode\":\"some\"},\"value\":{\"rules\":[" x $_ . "{\"field\":\"a\",\"operator\":\"null\"}" . "]}}" x $_,
+               "{\"condition\":\"OR\",\"rules\":[" x $_ . "{\"id\":\"a\",\"operator\":\"is_null\"}" . "]}" x $_) } 98 .. 101, 199 .. 202, 1500),
+       (map { "{\"combinator\":\"or\",\"rules\":[" . join(",", ("{\"field\":\"a\",\"operator\":\"null\"}") x $_) . "]}" } 3333, 3334)) {
     open my $file, ">:raw", sprintf("%s/edges/%03d", $ARGV[0], $n++) or die $!;
     print $file $_;
   }' "$work"

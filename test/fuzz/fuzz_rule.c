@@ -10,8 +10,12 @@
  *	- sent and received, the rule comes back byte by byte,
  *	- equality, order and hash agree with the texts, also against the rule
  *	  before it,
+ *	- from its JSON the rule comes back byte by byte,
  *	- and an allocation that fails in the middle does no harm.
  * Rules are read from memory that ends where they end.
+ *
+ * Bytes that are JSON are also given to both readers of JSON forms: refused with
+ * an error of a known class, or a rule of which the same holds.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +27,7 @@
 
 #include "backend.h"
 #include "compat.h"
+#include "json.h"
 #include "rule_format.h"
 
 #define require(condition) \
@@ -143,6 +148,13 @@ is_known(int code)
 		code == ERRCODE_STATEMENT_TOO_COMPLEX;
 }
 
+/* Is this one that JSON may be refused with? */
+static bool
+is_known_of_json(int code)
+{
+	return is_known(code) || code == ERRCODE_FEATURE_NOT_SUPPORTED;
+}
+
 static bool
 same_rule(const Rule *a, const Rule *b)
 {
@@ -177,6 +189,44 @@ check_order(const Rule *a, const char *atext, const Rule *b, const char *btext)
 			DatumGetUInt32(call2(leadstream_rule_hash, a, 0)));
 }
 
+/* One call of a reader or of the writer of JSON. */
+typedef struct JsonCall
+{
+	const char *text;
+	Rule	   *(*read) (const RuleJson *json);
+	const Rule *rule;
+	Rule	   *result;
+	char	   *written;
+} JsonCall;
+
+static void
+run_json(void *arg)
+{
+	JsonCall   *call = arg;
+
+	if (call->read == NULL)
+		call->written = ls_rule_to_json(call->rule);
+	else
+	{
+		RuleJson   *json = fuzz_read_json(call->text);
+
+		call->result = json != NULL ? call->read(json) : NULL;
+	}
+}
+
+/* Check that a rule comes back from its JSON. */
+static void
+check_written(const Rule *rule)
+{
+	JsonCall	call = {.rule = rule};
+
+	require(fuzz_try(run_json, &call));
+	call.text = call.written;
+	call.read = ls_rule_from_json;
+	require(fuzz_try(run_json, &call));
+	require(call.result != NULL && same_rule(call.result, rule));
+}
+
 /* Check what holds for any rule; its text is returned. */
 static char *
 check_rule(const Rule *rule)
@@ -200,6 +250,7 @@ check_rule(const Rule *rule)
 	again = read_message(VARDATA(message), len + 1);
 	require(again != NULL && same_rule(again, rule));
 	check_order(rule, text, again, text);
+	check_written(rule);
 	return text;
 }
 
@@ -276,6 +327,29 @@ check_text(const char *text, size_t size)
 		check_no_memory(text, count, getenv("FUZZ_ALL") && count < 2000 ? 0 : size % count + 1);
 }
 
+/* Give the bytes to a reader of JSON. */
+static void
+check_json(const char *text, size_t size, Rule *(*read) (const RuleJson *json))
+{
+	JsonCall	call = {.text = text,.read = read};
+	uint64		count;
+
+	if (!fuzz_try(run_json, &call))
+	{
+		require(is_known_of_json(fuzz_error));
+		call.result = NULL;
+	}
+	count = fuzz_allocations;
+	if (call.result != NULL)
+		check_rule(copy_rule(call.result));
+	if (count > 0)
+	{
+		fuzz_fail_at = size % count + 1;
+		require(!fuzz_try(run_json, &call));
+		require(fuzz_error == ERRCODE_OUT_OF_MEMORY);
+	}
+}
+
 static bool
 is_ascii(const uint8_t *data, size_t size)
 {
@@ -307,6 +381,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		valid = pg_encoding_verifymbstr(fuzz_encoding, text, size) == size;
 		if (valid)
 			check_text(text, size);
+		if (valid && (text[0] == '{' || text[0] == '['))
+		{
+			check_json(text, size, ls_rule_from_json);
+			check_json(text, size, ls_rule_from_jquery);
+		}
 
 		rule = read_message(data, size);
 		if (rule != NULL)
