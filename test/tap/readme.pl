@@ -319,6 +319,10 @@ my %provoke = (
 			alter table contact add note text collate nd;
 			select leadstream.check_rule('note like ''a%''')}) : () },
 	'0A000 a segment inside a `where`' => { rule => q{exists(visit where segment('low'))} },
+	'0A000 the combinator xor, an expression on the left side, a value source other than value and field' => {
+		rule_in_json => [ map { "select '{$_}'::jsonb::leadstream.rule" } '"combinator": "xor", "rules": []',
+			'"rules": [{"field": "a", "operator": "=", "value": 1, "lhs": {"kind": "field", "field": "b"}}]',
+			'"rules": [{"field": "a", "operator": "=", "value": 1, "valueSource": "parameter"}]' ] },
 	'0A000 `only_rule` reads the contact, other activities or the clock, or names a segment' => {
 		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'contact.name = ''x''')},
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'b < now')},
@@ -344,6 +348,9 @@ my %provoke = (
 	'22008 an interval out of range' => { rule => 'exists(visit within 999999999999 years)' },
 	'2201B a regular expression that does not compile' => { rule => q{name ~ '('} },
 	'22023 `within` an interval of zero' => { rule => 'exists(visit within 0 days)' },
+	'22023 not the JSON of a rule; an unknown key' => {
+		rule_in_json => [ map { "select '$_'::jsonb::leadstream.rule" } '5', '{}', '{"combinator": "and", "rules": []}',
+			'{"rules": [{"field": "a", "operator": "holds", "not": true}]}' ] },
 	'22023 an unknown time zone' => {
 		attach_contacts => qq{$detached select leadstream.attach_contacts('contact', zone => 'Middle/Earth')} },
 	'22023 `account` where contacts have none; `occurred_at` together with `timeless`; unknown `events`, or without insert' => {
