@@ -20,8 +20,7 @@ comment on function leadstream._lead_counts() is
 
 -- Rows come to the streams by triggers, which somebody may have dropped, or
 -- disabled for a load.
-create view leadstream.streams as
-with silent as materialized (
+create view leadstream._silent_table as
 	select r.kind, case when count(g.oid) = 0 then format('table %I.%I has no trigger leadstream_capture', n.nspname, c.relname)
 						else format('trigger leadstream_capture of table %I.%I is disabled', n.nspname, c.relname) end as problem
 	from (
@@ -34,8 +33,12 @@ with silent as materialized (
 	left join pg_trigger g on g.tgrelid = r.relation
 		and g.tgfoid = 'leadstream.capture()'::regprocedure and g.tgtype & 1 = 1
 	group by r.kind, n.nspname, c.relname
-	having coalesce(bool_and(g.tgenabled = 'D'), true)
-)
+	having coalesce(bool_and(g.tgenabled = 'D'), true);
+comment on view leadstream._silent_table is
+'the attached tables whose rows nobody tells of, and why; kind is null for the contacts';
+
+create view leadstream.streams as
+with silent as materialized (select * from leadstream._silent_table)
 select s.stream_id, s.stream, s.description, s.rule::text as rule, s.is_enabled,
 	   coalesce((select string_agg(t.team, ', ' order by t.team)
 				 from leadstream.stream_team st
@@ -59,6 +62,11 @@ comment on view leadstream.streams is
 'the lead streams; problem: why an enabled stream makes no leads or a disabled one cannot be enabled, null where all is well; '
 'lead_count is null for a role that may not read leadstream.lead_match';
 
+comment on column leadstream.streams.stream_id is 'number of the stream, as tables name it';
+comment on column leadstream.streams.stream is 'name of the stream, as functions take it';
+comment on column leadstream.streams.description is 'what it is for, in the words of whoever made it';
+comment on column leadstream.streams.rule is 'its rule: a contact of whom it is true matches';
+comment on column leadstream.streams.created_at is 'when it was created';
 comment on column leadstream.streams.is_enabled is 'do new matches make leads?';
 comment on column leadstream.streams.teams is 'names of the teams it delivers to, separated by commas';
 comment on column leadstream.streams.problem is 'why its rule does not bind to the tables as they are now, or which of them does not tell of its rows; null: all is well';
@@ -84,6 +92,11 @@ left join (
 ) as u on u.account = s.account and u.name = s.segment;
 comment on view leadstream.segments is
 'the rules kept by name, which other rules name: segment(''name'')';
+comment on column leadstream.segments.segment_id is 'number of the segment';
+comment on column leadstream.segments.segment is 'name of the segment, as rules and functions take it';
+comment on column leadstream.segments.description is 'what it is for, in the words of whoever made it';
+comment on column leadstream.segments.rule is 'its rule, which stands wherever another rule says segment(''name'')';
+comment on column leadstream.segments.created_at is 'when it was created';
 comment on column leadstream.segments.problem is 'why its rule does not bind to the tables as they are now; null: it does';
 comment on column leadstream.segments.used_by is 'the streams and segments whose rules name it, separated by commas';
 comment on column leadstream.segments.owner is 'role that may change it';
@@ -204,6 +217,10 @@ cross join lateral (
 where s.is_enabled;
 comment on view leadstream.stream_stats is
 'how the enabled streams are found: a line for each stream and kind that its rule speaks of';
+comment on column leadstream.stream_stats.stream_id is 'number of the stream';
+comment on column leadstream.stream_stats.account is 'account it belongs to; empty without accounts';
+comment on column leadstream.stream_stats.stream is 'name of the stream';
+comment on column leadstream.stream_stats.kind is 'a kind of activity that its rule speaks of';
 comment on column leadstream.stream_stats.found_by is
 'what is looked up to find the stream: fields of a row of the kind (a), or of its contact (c); every row: the rule asks nothing of either that can be looked up; '
 'each session by itself: it has no keys, see index_streams()';
@@ -238,6 +255,9 @@ left join leadstream._version_counts() c
 	on c.stream_id = v.stream_id and c.rule_version = v.rule_version;
 comment on view leadstream.stream_versions is
 'every rule that a stream ever had, since when and by whom, and how many of the matches there are it made';
+comment on column leadstream.stream_versions.stream_id is 'number of the stream';
+comment on column leadstream.stream_versions.stream is 'name of the stream';
+comment on column leadstream.stream_versions.rule is 'what the rule was, with the segments by their names';
 comment on column leadstream.stream_versions.rule_version is 'counted from 1; matches name it';
 comment on column leadstream.stream_versions.is_current is 'is it the rule that the stream has now?';
 comment on column leadstream.stream_versions.match_count is 'matches that this version made, on all boards; null for a role that may not read leadstream.lead_match';

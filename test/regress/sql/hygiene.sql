@@ -25,6 +25,12 @@ join pg_class c on c.oid = t.tgrelid
 where c.relnamespace = 'leadstream'::regnamespace and not t.tgisinternal
   and obj_description(t.oid, 'pg_trigger') is null
 order by 1;
+-- so does every column of a view that people read
+select 'no comment: ' || a.attrelid::regclass || '.' || a.attname
+from pg_attribute a join pg_class c on c.oid = a.attrelid
+where c.relnamespace = 'leadstream'::regnamespace and c.relkind = 'v' and c.relname not like '\_%' and a.attnum > 0
+  and col_description(a.attrelid, a.attnum) is null
+order by 1;
 -- and is in our schema
 select 'elsewhere: ' || m.object from member m join pg_proc p on p.oid = m.objid and m.classid = 'pg_proc'::regclass
 where p.pronamespace <> 'leadstream'::regnamespace
@@ -46,6 +52,7 @@ where p.pronamespace = 'leadstream'::regnamespace and l.lanname <> 'c'
   and p.proconfig is distinct from array['search_path=pg_catalog, pg_temp']
   -- commits, and so sets it by itself
   and p.proname <> 'tick_batches'
+  and p.prokind <> 'a'
 order by 1;
 -- a table of ours that is named without its schema
 select 'unqualified: ' || p.oid::regprocedure || ': ' || m[1]
@@ -70,12 +77,14 @@ insert into listed select 'acts', unnest('{
 	capture,enter_stream,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
+	_execute_for_contacts,_create_event_views,_create_history_views,_create_funnel_views,_create_count_views,_create_report_views,
 	_create_lead_tables,_create_due_table,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
 	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
 	_await_lead_writers,_rename_stage,_lead,_note_event,
 	_hold_segments,_segment,_stream,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
+	overview,_overview_tables,_overview_streams,_overview_leads,_overview_clock,
 	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
 	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
 	_team,_raise_no_team,_sales_user,_sales_user_name,_need_fresh,_open_leads,_check_stages,_leads_of,
@@ -89,6 +98,7 @@ insert into listed select 'pure', unnest('{
 	shift,as_instant,as_number,as_boolean,as_text,is_blank,json_element,json_has,times,always,
 	clock_timeline,period_timeline,row_span,beginnings,first_instant,first_count,
 	count_pieces,distinct_pieces,sum_pieces,avg_pieces,min_pieces,max_pieces,first_pieces,last_pieces,
+	_newer,_latest,
 	_unkeyed_digest,_path_digest,_label,_known,_not_null,_check_name,_check_requalify,_check_max_open,_check_place,_raise_no_stage,_raise_duplicate,_contact_text,_raise_enabled}'::name[]);
 
 create temporary view function as
@@ -116,7 +126,7 @@ where (kind = 'step' or kind = 'acts' and proname <> '_look_up')
   and (volatility, parallel) <> ('v', 'u') order by 1;
 select 'label of what reads: ' || function from function
 where kind = 'reads'
-  and (volatility = 'i' or volatility = 'v' and proname not in ('rule_problem', 'session_cache', '_clock_now', '_needs_seeds')) order by 1;
+  and (volatility = 'i' or volatility = 'v' and proname not in ('rule_problem', 'session_cache', '_clock_now', '_needs_seeds', 'overview')) order by 1;
 -- what looks at the state of a session must stay with it
 select 'label of what reads in C: ' || function from function
 where kind = 'reads' and language = 'c' and parallel = 's' and proname not in ('clock', '_home') order by 1;
@@ -182,6 +192,7 @@ select pg_temp.call_with_nulls(p.oid) as problem
 from pg_proc p
 where p.pronamespace = 'leadstream'::regnamespace
   and has_function_privilege('public', p.oid, 'execute')
+  and p.prokind <> 'a'
   and 'internal'::regtype <> all (p.proargtypes::oid[]) and p.proname !~ '^_(create|adopt|drop|raise|set|warn)'
   and pg_temp.call_with_nulls(p.oid) is not null
 order by 1;
