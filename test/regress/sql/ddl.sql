@@ -204,8 +204,8 @@ values
 	('alter table contact drop id cascade, add id bigint'),
 	('alter table contact drop constraint contact_pkey cascade'),
 	('alter table contact alter id type integer'),
-	('drop view leadstream.board; alter table contact alter id type integer'),
-	('drop view leadstream.board; alter table contact drop constraint contact_pkey cascade; alter table contact alter id type text'),
+	('drop view leadstream._lead_event, leadstream.leads, leadstream.board cascade; alter table contact alter id type integer'),
+	('drop view leadstream._lead_event, leadstream.leads, leadstream.board cascade; alter table contact drop constraint contact_pkey cascade; alter table contact alter id type text'),
 	('alter table contact rename country to land'),
 	('alter table contact drop country'),
 	('alter table contact drop country, add country text'),
@@ -242,7 +242,7 @@ values
 	('drop trigger leadstream_open on visit; drop trigger leadstream_settle on visit'),
 	('drop trigger leadstream_capture on visit'),
 	('alter table visit disable trigger user'),
-	('drop view leadstream.board, leadstream.leads, leadstream.matches'),
+	('drop view leadstream.board, leadstream.leads, leadstream.matches cascade'),
 	('create index on leadstream.lead (created_at); alter table leadstream.lead add score integer, add note text default ''x''');
 \echo
 select '* ' || statement || E'\n    ' || pg_temp.try(statement) from change order by i;

@@ -23,6 +23,7 @@ select leadstream.clear('any'), leadstream.clear('both');
 select contact_id, is_manual from leadstream.leads;
 select leadstream.drop_stream('any'), leadstream.drop_stream('both');
 select leadstream.detach('visit'), leadstream.detach('contact');
+set client_min_messages = warning;
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 delete from leadstream.team;
 delete from leadstream.stage;

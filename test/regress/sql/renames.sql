@@ -76,6 +76,7 @@ select leadstream.clear('any'), leadstream.clear('pricing');
 select leadstream.drop_stream('any'), leadstream.drop_stream('pricing');
 select leadstream.drop_team('Sales');
 select leadstream.detach('contact');
+set client_min_messages = warning;
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 delete from leadstream.stage;
 delete from leadstream.activity_source;
