@@ -27,6 +27,12 @@ static RuleJson *read_jsonb(Jsonb *jsonb);
 static RuleJson *read_container(JsonbContainer *container, int *count);
 static RuleJson *read_scalar(const JsonbValue *value);
 
+/*
+ * No number that a rule may hold is written with so many characters; one of a
+ * few bytes in jsonb may be of a hundred thousand.
+ */
+#define MAX_NUMBER_LENGTH	(10 * RULE_MAX_NUMBER_DIGITS)
+
 /* Read a rule from the JSON of react-querybuilder. */
 Datum
 leadstream_rule_from_jsonb(PG_FUNCTION_ARGS)
@@ -111,6 +117,12 @@ read_scalar(const JsonbValue *value)
 			result->kind = RULE_JSON_NUMBER;
 			result->text = DatumGetCString(DirectFunctionCall1(numeric_out,
 															   NumericGetDatum(value->val.numeric)));
+			if (strlen(result->text) > MAX_NUMBER_LENGTH)
+				ereport(ERROR,
+						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						 errmsg("number in rule has too many digits"),
+						 errhint("A number may have up to %d digits, written without an exponent.",
+								 RULE_MAX_NUMBER_DIGITS)));
 			break;
 		case jbvBool:
 			result->kind = RULE_JSON_BOOLEAN;

@@ -29,7 +29,7 @@ foreach my $program ('node', 'npm')
 	plan skip_all => "there is no $program (Debian: nodejs, npm)" if system("command -v $program >/dev/null 2>&1") != 0;
 }
 append_to_file("$folder/package.json", '{"private": true}');
-my @npm = ('timeout', '300', 'npm', 'install', '--prefix', $folder, '--ignore-scripts', '--no-audit', '--no-fund', @packages);
+my @npm = ('timeout', '300', 'npm', 'install', '--prefix', $folder, '--ignore-scripts', '--fetch-retries', '1', '--no-audit', '--no-fund', @packages);
 if (system(join(' ', map { "'$_'" } @npm) . " >'$folder/npm.log' 2>&1") != 0)
 {
 	diag(slurp_file("$folder/npm.log"));

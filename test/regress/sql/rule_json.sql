@@ -130,6 +130,7 @@ select j, pg_temp.one(j) from unnest(array['"field": "a", "operator": "=", "valu
 -- Limits on a number are those of a text.
 select pg_temp.one('"field": "a", "operator": "=", "value": 1' || repeat('0', 100));
 select pg_temp.one('"field": "a", "operator": "=", "value": 1e1000000');
+select pg_temp.one('"field": "a", "operator": "=", "value": 1, "meta": 1e5000');
 
 -- When rows count
 select r, pg_temp.one(format('"field": "k", "match": {"mode": "some"}, "value": %s', replace(r, 'W', '{"field": "within", "operator": "=", "value": "7 days"}')))

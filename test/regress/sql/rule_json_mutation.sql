@@ -67,7 +67,7 @@ declare
 	source jsonb;
 	value leadstream.rule;
 begin
-	for s in select x.* from seed x, generate_series(1, 800) loop
+	for s in select x.* from seed x, generate_series(1, 500) loop
 		begin
 			text := pg_temp.mutate(s.source, words);
 			source := text;
