@@ -26,15 +26,13 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "contact_arg.h"
-#include "contact_lock.h"
+#include "contact_hold.h"
 #include "guc.h"
 #include "hand_out.h"
 #include "owner_sql.h"
-#include "rule_eval.h"
 
 PG_FUNCTION_INFO_V1(leadstream_create_lead);
 
@@ -85,59 +83,6 @@ find_team(const char *name, const char *account)
 				 errmsg("team \"%s\" does not exist", name),
 				 errhint("Create it with leadstream.create_team.")));
 	return team;
-}
-
-/* The current account; the setting means nothing where there are none. */
-static const char *
-current_account(ContactSource *contacts)
-{
-	if (contacts->account_name == NULL)
-		return "";
-	if (*ls_guc_account == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no account is set"),
-				 errdetail("The contacts belong to accounts, and so do streams, teams and leads."),
-				 errhint("Name the account to work in: set leadstream.account = '...';")));
-	return ls_guc_account;
-}
-
-/* Lock the contact; error unless it is there and of the account. */
-static void
-lock_contact(ContactSource *contacts, Datum key, const char *account)
-{
-	RowLocker  *locker = ls_contact_lock_begin(contacts);
-	bool		exists = ls_contact_lock(locker, key);
-
-	ls_row_lock_end(locker);
-	if (exists)
-	{
-		Snapshot	snapshot;
-		Judge	   *judge;
-
-		CommandCounterIncrement();
-		snapshot = RegisterSnapshot(GetLatestSnapshot());
-		judge = ls_judge_begin(contacts, snapshot, ls_clock_read(),
-							   InvalidCommandId, InvalidOid);
-		exists = ls_judge_contact(judge, key) &&
-			strcmp(ls_judge_account(judge), account) == 0;
-		ls_judge_end(judge);
-		UnregisterSnapshot(snapshot);
-	}
-	if (!exists)
-	{
-		Oid			output;
-		bool		is_varlena;
-
-		getTypeOutputInfo(contacts->key_type, &output, &is_varlena);
-		ereport(ERROR,
-				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-				 errmsg("contact \"%s\" does not exist",
-						OidOutputFunctionCall(output, key)),
-				 errdetail("There is no such \"%s\" in table \"%s\"%s.",
-						   contacts->key_name, get_rel_name(contacts->relid),
-						   *account ? " for the current account" : "")));
-	}
 }
 
 /* Make the lead, in the first stage, and note it. */
@@ -212,11 +157,11 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 				 errmsg("team must not be null")));
 	contacts = ls_catalog_need_contacts();
 
-	account = current_account(contacts);
+	account = ls_contact_account(contacts);
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	team = find_team(name, account);
 	key = ls_contact_arg(fcinfo, 0, contacts);
-	lock_contact(contacts, key, account);
+	ls_contact_hold(contacts, key, account);
 
 	if (!ls_owner_begin(&owner))
 		ereport(ERROR,

@@ -340,7 +340,7 @@ my %provoke = (
 			q{add_member('one', null)}, q{alter_member('one', null, 1)}, q{pause_member(null, 'Ann')}, q{resume_member('one', null)},
 			q{remove_member('one', null)}, q{create_stage(null)}, q{alter_stage(null)}, q{drop_stage(null)}, q{assign(1, null)},
 			q{assign(null, 'Ann')}, q{unassign(null)}, q{hide(null)}, q{unhide(null)}, q{delete_lead(null)}, q{add_note(null, 'x')},
-			q{add_note(1, null)}, q{simulate('exists(visit)', null)}, q{simulate(null, '2024-05-01')},
+			q{add_note(1, null)}, q{merge_contacts(null, 1)}, q{merge_contacts('1', null)}, q{simulate('exists(visit)', null)}, q{simulate(null, '2024-05-01')},
 			q{compare_rules('on', null)} ] },
 	'22007 an interval, a unit, a period or a literal date that does not read' => {
 		rule => [ q{exists(visit within 'x')}, 'exists(visit within 7 dais)', 'exists(visit where at in this decade)',
@@ -375,14 +375,16 @@ my %provoke = (
 		is_match => q{select leadstream.is_match('true', 'x')},
 		explain => [ q{select leadstream.explain('on', 'x')}, q{select leadstream.explain('true'::leadstream.rule, 'x')} ],
 		create_lead => q{select leadstream.create_lead('x', 'one')},
-		move_contact => q{select leadstream.move_contact('x', 'SQL')} },
+		move_contact => q{select leadstream.move_contact('x', 'SQL')},
+		merge_contacts => q{select leadstream.merge_contacts('x', '1')} },
 	'22P03 a binary form of an unknown version' => {
 		binary => qq{create temporary table r (r leadstream.rule);
 			\\copy (select '\\x7f'::bytea) to '$file' with (format binary)
 			\\copy r from '$file' with (format binary)
 			} },
 	'23503 no such contact, or not in the current account' => {
-		create_lead => q{select leadstream.create_lead(99, 'one')} },
+		create_lead => q{select leadstream.create_lead(99, 'one')},
+		merge_contacts => q{select leadstream.merge_contacts(1, 99)} },
 	'22023 a negative `max_open`' => {
 		add_member => q{select leadstream.add_member('idle', 'Ann', -1)},
 		alter_member => q{select leadstream.alter_member('one', 'Ann', -1)} },
@@ -391,11 +393,13 @@ my %provoke = (
 		alter_stage => q{select leadstream.alter_stage('SQL', place => 0)} },
 	'22023 `role` together with `no_role`' => {
 		alter_sales_user => q{select leadstream.alter_sales_user('Ann', role => 'nobody', no_role => true)} },
+	'22023 a contact and itself' => { merge_contacts => q{select leadstream.merge_contacts(1, 1)} },
 	'22023 a blank note' => { add_note => q{select leadstream.add_note(1, ' ')} },
 	'25000 the transaction is REPEATABLE READ or SERIALIZABLE' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "set transaction isolation level repeatable read; select leadstream.$name$arguments") }
-			q{drop_sales_user('Bob')}, q{remove_member('one', 'Ann')}, q{drop_stage('SQL')}, q{alter_stage('SQL', new_name => 'x')} },
+			q{drop_sales_user('Bob')}, q{remove_member('one', 'Ann')}, q{drop_stage('SQL')}, q{alter_stage('SQL', new_name => 'x')},
+			q{merge_contacts(1, 2)} },
 	'2BP01 streams or segments name it' => { drop_segment => q{select leadstream.drop_segment('low')} },
 	'42501 no EXECUTE on the function, or no rights on a table it writes' => {
 		all => [ map { "set role nobody; select leadstream.$_" } q{attach_contacts('contact')}, q{attach_activity('visit')},
@@ -407,7 +411,7 @@ my %provoke = (
 			q{activate_sales_user('Ann')}, q{deactivate_sales_user('Ann')}, q{drop_sales_user('Bob')}, q{add_member('one', 'Bob')},
 			q{alter_member('one', 'Ann', 1)}, q{pause_member('one', 'Ann')}, q{resume_member('one', 'Ann')}, q{remove_member('one', 'Ann')},
 			q{create_stage('x')}, q{alter_stage('SQL')}, q{drop_stage('SQL')}, q{assign(1, 'Ann')}, q{unassign(1)}, q{hide(1)},
-			q{unhide(1)}, q{delete_lead(1)}, q{add_note(1, 'x')} ] },
+			q{unhide(1)}, q{delete_lead(1)}, q{add_note(1, 'x')}, q{merge_contacts(1, 2)}, q{merge_contacts('1', '2')} ] },
 	'42501 the caller neither owns the table nor has the rights it takes' => {
 		attach_contacts => qq{$detached set role owner; select leadstream.attach_contacts('contact')},
 		attach_activity => q{set role owner; select leadstream.attach_activity('spare')} },

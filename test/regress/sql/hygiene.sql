@@ -71,7 +71,7 @@ insert into listed select 'acts', unnest('{
 	drop_segment,alter_segment,create_segment,fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
 	alter_team,activate_team,deactivate_team,create_sales_user,alter_sales_user,activate_sales_user,deactivate_sales_user,drop_sales_user,
 	add_member,alter_member,pause_member,resume_member,remove_member,create_stage,alter_stage,drop_stage,
-	move_contact,assign,unassign,hide,unhide,delete_lead,add_note,
+	move_contact,assign,unassign,hide,unhide,delete_lead,add_note,merge_contacts,_hold_contacts,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,
 	capture,enter_stream,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
@@ -80,14 +80,14 @@ insert into listed select 'step', unnest('{
 	_execute_for_contacts,_create_event_views,_create_history_views,_create_funnel_views,_create_count_views,_create_report_views,
 	_create_lead_tables,_create_due_table,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
 	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
-	_await_lead_writers,_rename_stage,_lead,_note_event,
+	_await_lead_writers,_rename_stage,_lead,_note_event,_merge_leads,
 	_hold_segments,_segment,_stream,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
 	overview,_overview_tables,_overview_streams,_overview_leads,_overview_clock,
 	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
 	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
-	_team,_raise_no_team,_sales_user,_sales_user_name,_need_fresh,_open_leads,_check_stages,_leads_of,
+	_team,_raise_no_team,_sales_user,_sales_user_name,_need_fresh,_open_leads,_check_stages,_leads_of,_stage_ranks,
 	_check_shadowed,_check_relation,_check_column,_check_stored,_check_key,_check_contact_type,_check_kind,_check_time_column,_check_events,_warn_activity,
 	_default_column,_default_key,_default_contact_column,_default_time_column,_raise_ambiguous,_raise_not_attached}'::name[]);
 -- depends on its arguments alone
