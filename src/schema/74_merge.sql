@@ -59,6 +59,15 @@ begin
 	select l.is_manual, l.assignee_id, l.is_hidden, l.stage into gone
 	from leadstream.lead l where l.lead_id = loser;
 
+	insert into leadstream.lead_event (lead_id, contact_id, team_id, at, actor, what, note, stream_id)
+	select l.lead_id, l.contact_id, l.team_id, moment, leadstream._actor(), 'matched',
+		   format('%s (merged)', s.stream), o.stream_id
+	from leadstream.lead l, leadstream.lead_match o
+	join leadstream.stream s on s.stream_id = o.stream_id
+	where l.lead_id = survivor and o.lead_id = loser
+	  and not exists (select from leadstream.lead_match m
+					  where m.lead_id = survivor and m.stream_id = o.stream_id)
+	order by o.stream_id;
 	-- Of a match that both have the later one stays: it is what a new one is
 	-- measured by.
 	insert into leadstream.lead_match as m

@@ -98,6 +98,23 @@ reset leadstream.capture;
 select leadstream.fetch_history('Visitors');
 select what from leadstream.lead_event where contact_id = 'd' order by event_id;
 
+-- what a stream found of one it has found of both
+insert into contact values ('e', 'Eve'), ('f', 'Fay');
+insert into visit values ('e', '2026-03-01', '/'), ('f', '2026-03-01', '/buy');
+select leadstream.move_contact('e', 'SQL');
+set leadstream.clock = '2026-03-03 12:00Z';
+insert into visit values ('e', '2026-03-01', '/buy');
+select leadstream.disable('Buyers');
+select leadstream.clear('Buyers');
+select leadstream.enable('Buyers');
+insert into visit values ('f', '2026-03-01', '/buy');
+select leadstream.merge_contacts('f', 'e');
+select s.stream, m.matched_at from pg_temp.found f join leadstream.lead_match m using (lead_id) join leadstream.stream s using (stream_id)
+where contact_id = 'e' order by f.team, s.stream;
+select f.team, e.what, e.old, e.new, e.note, s.stream from leadstream.lead_event e
+join leadstream.team f using (team_id) left join leadstream.stream s using (stream_id)
+where contact_id = 'e' and at = '2026-03-03 12:00Z' and what <> 'created' order by f.team, event_id;
+
 --
 -- Which stage comes further, and which of two leads in the same one stays.
 --
