@@ -26,6 +26,7 @@ make_world($node, 'source');
 # them together.
 my @tables = qw(public.contact public.visit public.form public.mail
   leadstream.contact_source leadstream.activity_source leadstream.team
+  leadstream.sales_user leadstream.team_member leadstream.hand_out
   leadstream.stage leadstream.stream_version leadstream.stream_team leadstream.segment
   leadstream.lead leadstream.lead_match leadstream.lead_event leadstream.due);
 
@@ -100,6 +101,10 @@ my $capture = $node->safe_psql('source', q{
 $node->safe_psql(
 	'source', qq{
 	create role dump_reader;
+	select leadstream.create_sales_user('Ann', 'ann\@example.com', 'dump_reader'), leadstream.create_sales_user('Bob');
+	select leadstream.add_member('sales', 'Ann', 500), leadstream.add_member('sales', 'Bob');
+	select leadstream.pause_member('sales', 'Ann');
+	select leadstream.alter_team('sales', hands_out => true), leadstream.create_stage('Demo', 2), leadstream.deactivate_sales_user('Ann');
 	grant select on leadstream.leads, leadstream.lead to dump_reader;
 	insert into contact (id, country, score) select i, case when i % 2 = 0 then 'SE' end, i from generate_series(1, 60) i;
 	select leadstream.create_stream('old', 'exists(form)', '{partners}', E'all forms''\nold and new');
@@ -158,6 +163,10 @@ sub is_alive
 			from leadstream.matches where contact_id >= 100}),
 		'demo sales 100, good sales 102, openers sales 101, score sales 101, swedish partners 100, swedish sales 100',
 		"$how: new rows make leads");
+	is( $node->safe_psql($database, q{select string_agg(distinct u.sales_user, ', ') from leadstream.lead l
+			join leadstream.team t on t.team_id = l.team_id and t.team = 'sales'
+			left join leadstream.sales_user u on u.sales_user_id = l.assignee_id where l.contact_id >= 100}),
+		'Bob', "$how: new leads are handed out");
 	is($node->safe_psql($database, 'select min(lead_id) from leadstream.leads where contact_id >= 100'),
 		$last_lead + 1, "$how: lead ids go on");
 	is($node->safe_psql($database, "select leadstream.create_stream('next', 'exists(visit)', '{sales}')"),
