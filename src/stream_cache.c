@@ -204,9 +204,16 @@ set_snapshot(void *arg)
 	Assert(set->snapshot != NULL);
 	if (set->is_settled)
 		return set->snapshot;
+	/* both see the same if nobody has ended, say between statements of one */
+	if (set->snapshot_ended == set->seen_ended)
+	{
+		set->is_settled = true;
+		return set->snapshot;
+	}
 	if (ls_stream_changed_since(seen, set->snapshot))
 		forget_set(set);
 	set->seen = copy_seen(set->snapshot, set->context);
+	set->seen_ended = set->snapshot_ended;
 	if (seen->xip)
 		pfree(seen->xip);
 	if (seen->subxip)
@@ -233,6 +240,7 @@ read_set(void)
 	MemoryContext context;
 	StreamSources *sources;
 	StreamSet  *set;
+	Snapshot	snapshot;
 	ListCell   *lc;
 
 	context = AllocSetContextCreate(oldcontext, "leadstream stream set",
@@ -241,7 +249,9 @@ read_set(void)
 	set = palloc0(sizeof(StreamSet));
 	set->context = context;
 	/* before anything is read: what changes meanwhile is not seen */
-	set->seen = copy_seen(GetCatalogSnapshot(stream_relid), context);
+	snapshot = GetCatalogSnapshot(stream_relid);
+	set->seen_ended = snapshot->snapXactCompletionCount;
+	set->seen = copy_seen(snapshot, context);
 	MemoryContextSwitchTo(oldcontext);
 
 	sources = ls_sources_read();
@@ -359,9 +369,12 @@ ls_streams_share(StreamSet *set)
 {
 	if (set->snapshot == NULL)
 	{
+		Snapshot	snapshot = GetCatalogSnapshot(stream_relid);
+
 		set->snapshot_owner = TopTransactionResourceOwner;
-		set->snapshot = RegisterSnapshotOnOwner(GetCatalogSnapshot(stream_relid),
-												set->snapshot_owner);
+		/* the registered one does not tell */
+		set->snapshot_ended = snapshot->snapXactCompletionCount;
+		set->snapshot = RegisterSnapshotOnOwner(snapshot, set->snapshot_owner);
 		set->is_settled = false;
 	}
 	set->pins++;

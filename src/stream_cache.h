@@ -45,6 +45,8 @@ typedef struct StreamSet
 	bool		is_settled;		/* does all that is remembered agree with it? */
 	ResourceOwner snapshot_owner;
 	Snapshot	seen;			/* what all that is remembered has seen */
+	uint64		snapshot_ended; /* transactions that had ended when they were */
+	uint64		seen_ended;		/* taken */
 	uint64		epoch;			/* of what is remembered */
 	StreamSources *sources;
 	ContactSource *contacts;	/* never NULL */
