@@ -79,11 +79,13 @@ ls_due_open(ContactSource *contacts, Snapshot snapshot)
 }
 
 int
-ls_due_read(DueReader *reader, Datum key, DueEntry **entries)
+ls_due_read(DueReader *reader, Datum key, int32 stream_id, DueEntry **entries)
 {
 	TupleTableSlot *slot;
 	int			n = 0;
 
+	ls_keyscan_narrow(reader->scan, stream_id == 0 ? InvalidAttrNumber : DUE_STREAM,
+					  stream_id);
 	ls_keyscan_start(reader->scan, key, NULL);
 	while ((slot = ls_keyscan_next(reader->scan, NULL, NULL)) != NULL)
 	{

@@ -42,9 +42,11 @@ extern DueReader *ls_due_open(ContactSource *contacts, Snapshot snapshot);
 
 /*
  * The entries of a contact, one of each stream: of two the one that is no seed.
- * Good until the next call.
+ * With a stream_id those of other streams may be missing.  Good until the next
+ * call.
  */
-extern int	ls_due_read(DueReader *reader, Datum key, DueEntry **entries);
+extern int	ls_due_read(DueReader *reader, Datum key, int32 stream_id,
+						DueEntry **entries);
 extern void ls_due_close(DueReader *reader);
 
 /* What is to become of a contact's entry for a stream. */

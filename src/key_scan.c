@@ -88,6 +88,8 @@ struct KeyScan
 	Datum		key;
 	bool		has_bound;
 	TimestampTz bound;
+	AttrNumber	narrow_attno;	/* 0: not narrowed */
+	int32		narrow_value;
 };
 
 /*
@@ -421,6 +423,13 @@ ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 	return scan;
 }
 
+void
+ls_keyscan_narrow(KeyScan *scan, AttrNumber attno, int32 value)
+{
+	scan->narrow_attno = attno;
+	scan->narrow_value = value;
+}
+
 static void
 start_leaf(KeyScan *scan, KeyLeaf *leaf)
 {
@@ -437,6 +446,13 @@ start_leaf(KeyScan *scan, KeyLeaf *leaf)
 								   BTGreaterEqualStrategyNumber, TIMESTAMPTZOID,
 								   InvalidOid, F_TIMESTAMPTZ_GE,
 								   TimestampTzGetDatum(scan->bound));
+		else if (scan->narrow_attno != InvalidAttrNumber &&
+				 leaf->index->rd_index->indnkeyatts >= 2 &&
+				 leaf->index->rd_index->indkey.values[1] == scan->narrow_attno &&
+				 leaf->index->rd_opcintype[1] == INT4OID)
+			ScanKeyEntryInitialize(&keys[nkeys++], 0, 2, BTEqualStrategyNumber,
+								   INT4OID, InvalidOid, F_INT4EQ,
+								   Int32GetDatum(scan->narrow_value));
 		if (leaf->index_scan && leaf->index_nkeys != nkeys)
 		{
 			index_endscan(leaf->index_scan);

@@ -53,6 +53,13 @@ extern KeyScan *ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 extern bool ls_keyscan_is_newest_first(KeyScan *scan);
 
 /*
+ * From the next start on leave out, where an index can do so cheaply, rows whose
+ * integer column is not of a value: what comes is a superset.  attno 0: no more.
+ * Of a table without children.
+ */
+extern void ls_keyscan_narrow(KeyScan *scan, AttrNumber attno, int32 value);
+
+/*
  * Start over for a key.  With not_before the rows older than it may be left
  * out (where an index can do so cheaply): what comes is a superset.
  */

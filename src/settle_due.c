@@ -72,7 +72,9 @@ ls_chunk_read_dues(Chunk *chunk, Snapshot snapshot)
 				(chunk->verdicts[i] != VERDICT_OPEN && !settlement->is_tick))
 				continue;
 			if (n == 0)
-				n = ls_due_read(reader, chunk->candidates[start].key, &entries);
+				n = ls_due_read(reader, chunk->candidates[start].key,
+								end == start + 1 ? chunk->candidates[i].stream_id : 0,
+								&entries);
 			if (n == 0)
 				break;
 			/* both are in the order of streams, unless there are seeds */
