@@ -25,6 +25,7 @@
 #include "utils/rel.h"
 
 #include "due.h"
+#include "follow.h"
 #include "key_store.h"
 #include "stream_cache.h"
 
@@ -158,6 +159,7 @@ leadstream_enter_streams(PG_FUNCTION_ARGS)
 	int32	   *ids;
 	int64		result = 0;
 
+	ls_columns_note();
 	ls_keys_clear();
 	ids = ls_stream_ids(&n);
 	for (int i = 0; i < n; i++)

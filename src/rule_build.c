@@ -119,6 +119,19 @@ ls_rule_store(const RuleItem *root)
 	return rule;
 }
 
+RuleItem *
+ls_rule_item(const RuleNode *node)
+{
+	RuleItem   *item = palloc0(sizeof(RuleItem));
+
+	item->kind = node->kind;
+	item->op = node->op;
+	item->flags = node->flags;
+	if (node->textlen > 0)
+		item->text = ls_rule_text(node);
+	return item;
+}
+
 /* Complain about too long a text. */
 static bool
 fail_length(struct Node *escontext, int len)

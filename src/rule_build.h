@@ -25,4 +25,7 @@ extern Rule *ls_rule_build(const RuleItem *root, struct Node *escontext);
 /* The same of a tree whose limits the caller has seen to. */
 extern Rule *ls_rule_store(const RuleItem *root);
 
+/* A stored node as one of a tree, without its kids; the text is not copied. */
+extern RuleItem *ls_rule_item(const RuleNode *node);
+
 #endif							/* LS_RULE_BUILD_H */

@@ -160,17 +160,10 @@ read_segment(const char *account, const char *name, Snapshot snapshot)
 static RuleItem *
 make_item(Expansion *x, const RuleNode *node)
 {
-	RuleItem   *item = palloc0(sizeof(RuleItem));
-
 	/* segments that each name the next one twice come to an end here */
 	if (++x->nparts > RULE_MAX_NODES)
 		x->obstacle = OBSTACLE_PARTS;
-	item->kind = node->kind;
-	item->op = node->op;
-	item->flags = node->flags;
-	if (node->textlen > 0)
-		item->text = ls_rule_text(node);
-	return item;
+	return ls_rule_item(node);
 }
 
 /* What stands in the place of a call. */

@@ -327,6 +327,7 @@ load_streams(void)
 		if (set->sources->uses == 1)
 			MemoryContextSetParent(set->sources->context, cache_context);
 		set->pins = 1;
+		set->messages = before.tables;
 	}
 	current_set = set;
 	was_read = OidIsValid(stream_relid);
@@ -356,7 +357,11 @@ ls_streams_pin(void)
 		if (ls_watch_check(ls_stream_programs_changed))
 			load_streams();
 		else
+		{
 			counts_seen.tables = tables;
+			if (current_set)
+				current_set->messages = tables;
+		}
 	}
 
 	if (current_set)
@@ -469,7 +474,8 @@ RuleProgram *
 ls_streams_program(StreamSet *set, CachedStream *stream)
 {
 	if (stream->program == NULL)
-		stream->program = ls_stream_program_find(set->sources, stream->row);
+		stream->program = ls_stream_program_find(set->sources, stream->row,
+												 set->messages);
 	return stream->program->is_broken ? NULL : stream->program->program;
 }
 
@@ -498,11 +504,7 @@ remake_program(StreamSet *set, CachedStream *stream)
 	StreamProgram *old = stream->program;
 	StreamSources *sources = ls_sources_read();
 
-	if (sources == NULL ||
-		sources->contacts->relid != set->contacts->relid ||
-		sources->contacts->key_attno != set->contacts->key_attno ||
-		sources->contacts->key_type != set->contacts->key_type ||
-		sources->contacts->account_attno != set->contacts->account_attno)
+	if (sources == NULL || !ls_sources_same_key(sources, set->sources))
 	{
 		if (sources)
 			MemoryContextDelete(sources->context);
@@ -520,7 +522,7 @@ remake_program(StreamSet *set, CachedStream *stream)
 	MemoryContextSetParent(sources->context, cache_context);
 	stream->program = NULL;
 	ls_stream_program_release(old);
-	stream->program = ls_stream_program_find(sources, stream->row);
+	stream->program = ls_stream_program_find(sources, stream->row, set->messages);
 	ls_sources_release(sources);
 }
 

@@ -48,6 +48,7 @@ typedef struct StreamSet
 	uint64		snapshot_ended; /* transactions that had ended when they were */
 	uint64		seen_ended;		/* taken */
 	uint64		epoch;			/* of what is remembered */
+	uint64		messages;		/* about tables, before it was read */
 	StreamSources *sources;
 	ContactSource *contacts;	/* never NULL */
 	int			nkinds;

@@ -24,6 +24,7 @@
 
 #include "key_store.h"
 #include "stream_paths.h"
+#include "stream_program.h"
 #include "table_watch.h"
 
 /* Streams without keys that are worth a word. */
@@ -156,7 +157,7 @@ enter_unkeyed(StreamSet *set, CachedStream *stream)
 									ALLOCSET_SMALL_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
 	book_set = set;
-	if (ls_streams_keys(set, stream->row, &book, &keys))
+	if (ls_stream_program_keys(stream->program->sources, stream->row, &book, &keys))
 	{
 		for (int i = 0; i < keys->npaths; i++)
 		{
@@ -297,14 +298,10 @@ ls_streams_lock_paths(StreamSet *set, int32 source_id)
 			paths = lfirst(lc);
 	if (paths == NULL || paths->checked != ls_watch_messages.tables)
 	{
-		/* are the columns that we go by still those? */
-		char	   *name = get_attname(relid, source ? source->contact_attno :
-									   set->contacts->key_attno, true);
-
-		if (name == NULL ||
-			strcmp(name, source ? source->contact_name : set->contacts->key_name) != 0)
+		/* is the column that we go by still there, whatever its name? */
+		if (!OidIsValid(get_atttype(relid, source ? source->contact_attno :
+									set->contacts->key_attno)))
 			return NULL;
-		pfree(name);
 	}
 	if (paths == NULL)
 		return ls_streams_paths(set, source_id);

@@ -301,11 +301,45 @@ make_program(StreamSources *sources, const StreamRow *row, PathBook *book,
 	return program;
 }
 
+/*
+ * Put a rule into the words that its version has now, and return the sources of
+ * now, with one use; NULL: nothing is different.
+ */
+static StreamSources *
+catch_up(StreamSources *sources, StreamRow *row)
+{
+	StreamSources *now = ls_sources_read();
+	MemoryContext oldcontext;
+	Rule	   *rule;
+	bool		is_other;
+
+	if (now == NULL)
+		return NULL;
+	oldcontext = MemoryContextSwitchTo(GetMemoryChunkContext(row));
+	rule = ls_stream_version_rule(row->stream_id, row->rule_version);
+	MemoryContextSwitchTo(oldcontext);
+	is_other = rule && (VARSIZE(rule) != VARSIZE(row->rule) ||
+						memcmp(rule, row->rule, VARSIZE(rule)) != 0);
+	if (!ls_sources_same_key(now, sources) || (!is_other && ls_sources_same(now, sources)))
+	{
+		if (rule)
+			pfree(rule);
+		MemoryContextDelete(now->context);
+		return NULL;
+	}
+	if (is_other)
+		row->rule = rule;
+	now->uses++;
+	MemoryContextSetParent(now->context, programs_context);
+	return now;
+}
+
 StreamProgram *
-ls_stream_program_find(StreamSources *sources, const StreamRow *row)
+ls_stream_program_find(StreamSources *sources, StreamRow *row, uint64 messages)
 {
 	KeptProgram *kept = hash_search(programs, &row->stream_id, HASH_FIND, NULL);
 	StreamProgram *program;
+	StreamSources *now;
 	ErrorData  *error;
 
 	if (kept && !kept->program->is_stale && kept->program->sources == sources &&
@@ -317,6 +351,16 @@ ls_stream_program_find(StreamSources *sources, const StreamRow *row)
 		return kept->program;
 	}
 	program = make_program(sources, row, NULL, NULL, &error);
+	/* words that bind may mean another column by now */
+	if ((error || messages != ls_watch_messages.tables) &&
+		(now = catch_up(sources, row)) != NULL)
+	{
+		if (error)
+			FreeErrorData(error);
+		ls_stream_program_release(program);
+		program = make_program(now, row, NULL, NULL, &error);
+		ls_sources_release(now);
+	}
 	MemoryContextSetParent(program->context, programs_context);
 	keep_program(program);
 	ls_stream_program_release(program);

@@ -39,9 +39,12 @@ extern void ls_stream_programs_init(MemoryContext context);
 
 /*
  * The program of a stream, one that is kept or a new one, with a use more.  A
- * broken one too, of which a warning has been given.
+ * broken one too, of which a warning has been given.  Where columns may have got
+ * other names since the row was read, which messages tells (the number of those
+ * about tables until then), the row's rule is put into the words of now.
  */
-extern StreamProgram *ls_stream_program_find(StreamSources *sources, const StreamRow *row);
+extern StreamProgram *ls_stream_program_find(StreamSources *sources, StreamRow *row,
+											 uint64 messages);
 extern void ls_stream_program_release(StreamProgram *program);
 
 /*

@@ -38,6 +38,7 @@
 
 /* Columns of leadstream.stream_version, beside those in catalog.h. */
 #define STREAM_VERSION_STREAM		1
+#define STREAM_VERSION_VERSION		2
 #define STREAM_VERSION_RULE			3
 #define STREAM_VERSION_EXPANDED		6
 
@@ -87,6 +88,18 @@ ls_rule_speaks_of(const Rule *rule, const char *kind)
 	return false;
 }
 
+/* What a row of leadstream.stream_version means: with the segments in place. */
+static Rule *
+version_rule(HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, STREAM_VERSION_EXPANDED, desc, &isnull);
+
+	if (isnull)
+		value = heap_getattr(tuple, STREAM_VERSION_RULE, desc, &isnull);
+	return isnull ? NULL : DatumGetRuleP(value);
+}
+
 List *
 ls_stream_kind_names(int32 stream_id)
 {
@@ -106,18 +119,46 @@ ls_stream_kind_names(int32 stream_id)
 						   InvalidAttrNumber, NULL, NULL);
 	while ((tuple = systable_getnext(scan)) != NULL)
 	{
-		bool		isnull;
-		Datum		value = heap_getattr(tuple, STREAM_VERSION_EXPANDED,
-										 RelationGetDescr(rel), &isnull);
+		Rule	   *rule = version_rule(tuple, RelationGetDescr(rel));
 
-		if (isnull)
-			value = heap_getattr(tuple, STREAM_VERSION_RULE, RelationGetDescr(rel), &isnull);
-		if (!isnull)
-			add_kind_names(&names, ls_rule_root(DatumGetRuleP(value)));
+		if (rule)
+			add_kind_names(&names, ls_rule_root(rule));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return names;
+}
+
+Rule *
+ls_stream_version_rule(int32 stream_id, int32 rule_version)
+{
+	Oid			relid = ls_catalog_relid("stream_version");
+	Rule	   *result = NULL;
+	Relation	rel;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(relid))
+		return NULL;
+	rel = table_open(relid, AccessShareLock);
+	scan = ls_catalog_scan(rel, STREAM_VERSION_STREAM, Int32GetDatum(stream_id), false,
+						   InvalidAttrNumber, NULL, NULL);
+	while (result == NULL && (tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+
+		if (DatumGetInt32(heap_getattr(tuple, STREAM_VERSION_VERSION, RelationGetDescr(rel),
+									   &isnull)) == rule_version)
+		{
+			Rule	   *rule = version_rule(tuple, RelationGetDescr(rel));
+
+			if (rule)
+				result = (Rule *) PG_DETOAST_DATUM_COPY(PointerGetDatum(rule));
+		}
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
 }
 
 void

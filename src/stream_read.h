@@ -74,4 +74,10 @@ extern bool ls_rule_speaks_of(const Rule *rule, const char *kind);
 /* The kinds that any version of a stream's rule spoke of. */
 extern List *ls_stream_kind_names(int32 stream_id);
 
+/*
+ * What a version of a stream's rule means, in the names that columns have now
+ * and with its segments in their places, palloc'd; NULL: there is no such.
+ */
+extern Rule *ls_stream_version_rule(int32 stream_id, int32 rule_version);
+
 #endif							/* LS_STREAM_READ_H */

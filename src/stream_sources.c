@@ -28,6 +28,15 @@ same_rule(const Rule *a, const Rule *b)
 }
 
 bool
+ls_sources_same_key(const StreamSources *a, const StreamSources *b)
+{
+	return a->contacts->relid == b->contacts->relid &&
+		a->contacts->key_attno == b->contacts->key_attno &&
+		a->contacts->key_type == b->contacts->key_type &&
+		a->contacts->account_attno == b->contacts->account_attno;
+}
+
+bool
 ls_sources_same(const StreamSources *a, const StreamSources *b)
 {
 	ContactSource *ca = a->contacts;

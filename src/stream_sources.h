@@ -22,6 +22,9 @@ typedef struct StreamSources
 /* Read what is attached, below the current memory context; NULL: nothing. */
 extern StreamSources *ls_sources_read(void);
 
+/* Are contacts known by the same column, so that what was gathered is of use? */
+extern bool ls_sources_same_key(const StreamSources *a, const StreamSources *b);
+
 /* Would rules bind to these sources as they did to those? */
 extern bool ls_sources_same(const StreamSources *a, const StreamSources *b);
 

@@ -74,7 +74,7 @@ insert into listed select 'acts', unnest('{
 	move_contact,assign,unassign,hide,unhide,delete_lead,add_note,merge_contacts,_hold_contacts,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,
-	capture,enter_stream,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
+	capture,note_columns,follow_columns,enter_stream,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
 	_execute_for_contacts,_create_event_views,_create_history_views,_create_funnel_views,_create_count_views,_create_report_views,
@@ -84,6 +84,7 @@ insert into listed select 'step', unnest('{
 	_hold_segments,_segment,_stream,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
+	_rename_columns,_lost_columns,
 	overview,_overview_tables,_overview_streams,_overview_leads,_overview_clock,
 	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
 	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
@@ -118,7 +119,7 @@ select 'open to everybody: ' || function from function where kind = 'acts' and i
 select 'open to nobody, and could be: ' || function from function where kind <> 'acts' and not is_public order by 1;
 select 'a step in C: ' || function from function where kind = 'step' and language = 'c' order by 1;
 select 'a trigger function that is not granted by name: ' || function from function
-where result = 'trigger'::regtype and kind is distinct from 'acts' order by 1;
+where result in ('trigger'::regtype, 'event_trigger'::regtype) and kind is distinct from 'acts' order by 1;
 -- labels: what writes is volatile and never in a parallel plan; what is pure
 -- says so, and may be in one unless it raises errors for its living
 select 'label of what writes: ' || function from function
@@ -149,7 +150,7 @@ select 'not part of a dump: ' || c.oid::regclass
 from pg_class c join member m on m.objid = c.oid and m.classid = 'pg_class'::regclass, pg_extension e
 where c.relkind in ('r', 'S') and e.extname = 'leadstream' and c.oid <> all (e.extconfig)
   -- derived from the others
-  and c.relname not in ('access_path', 'access_key')
+  and c.relname not in ('access_path', 'access_key', 'attached_table')
 order by 1;
 -- no OID in a column but such as a dump and pg_upgrade know how to keep
 select 'type of column: ' || a.attrelid::regclass || '.' || a.attname

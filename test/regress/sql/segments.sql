@@ -217,10 +217,10 @@ select stream, contact_id from leadstream.matches where contact_id = 7 order by 
 rollback;
 set client_min_messages = warning;
 -- who cannot be judged already stops nobody
-alter table visit rename column url to address;
+alter table visit add column address text;
 select leadstream.create_segment('Pages', $$exists(visit where address = 'x')$$) is not null as made;
 select leadstream.create_stream('Pages', $$segment('Pages')$$) is not null as made;
-alter table visit rename column address to url;
+alter table visit drop column address;
 select segment, problem from leadstream.segments where problem is not null;
 select leadstream.alter_segment('Pages', $$exists(visit where url = 'x')$$);
 select stream, problem, rule_version from leadstream.streams where stream = 'Pages';
