@@ -25,6 +25,7 @@
 #include "utils/syscache.h"
 
 #include "attempt.h"
+#include "compat.h"
 #include "guc.h"
 #include "segment.h"
 #include "stream_program.h"

@@ -239,10 +239,12 @@ select leadstream.enable('two');
 select leadstream.tick() as leads;
 select leadstream.create_lead(60, 'Sales') is not null as by_hand;
 select at('2032-02-01 00:00Z') \g /dev/null
+alter event trigger leadstream_follow_columns disable;
 alter table contact rename column trial to ends;
 select leadstream.tick() as leads;
 select count(*) as waiting from waits;
 alter table contact rename column ends to trial;
+alter event trigger leadstream_follow_columns enable always;
 select leadstream.tick() as leads;
 select team, count(*) from leadstream.matches where stream = 'two' group by team order by team;
 select what, note, count(*) from leadstream.lead_event where contact_id between 60 and 64 group by 1, 2 order by 1, 2;

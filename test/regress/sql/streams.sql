@@ -129,11 +129,13 @@ select count(*) from leadstream.stream_team;
 --
 select leadstream.create_stream('Broken', $$ country = 'NO' and exists(form_submit) $$, '{North}') is not null as made;
 select leadstream.enable('Broken');
+alter event trigger leadstream_follow_columns disable;
 alter table contact rename country to land;
 select stream, problem is not null as has_problem from leadstream.streams;
 set client_min_messages = error;
 insert into form_submit (contact_id, occurred_at, form) values (3, '2024-06-01 10:00+00', 'demo');
 alter table contact rename land to country;
+alter event trigger leadstream_follow_columns enable always;
 select stream, problem from leadstream.streams;
 insert into form_submit (contact_id, occurred_at, form) values (3, '2024-06-02 10:00+00', 'demo');
 select contact_id, team from leadstream.matches where stream = 'Broken';
