@@ -12,6 +12,7 @@
 
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "stream_sources.h"
 
 static bool
