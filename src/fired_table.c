@@ -28,7 +28,6 @@ static bool
 choose_conversion(KindColumns *columns, Oid key_base)
 {
 	Oid			type = columns->contact_type;
-	Oid			function;
 
 	if (type == key_base || IsBinaryCoercible(type, key_base))
 	{
@@ -40,13 +39,6 @@ choose_conversion(KindColumns *columns, Oid key_base)
 	{
 		columns->conversion = KEY_INTEGER;
 		return true;
-	}
-	if (find_coercion_pathway(key_base, type, COERCION_IMPLICIT,
-							  &function) == COERCION_PATH_FUNC)
-	{
-		columns->conversion = KEY_FUNCTION;
-		fmgr_info(function, &columns->convert);
-		return columns->convert.fn_nargs == 1;
 	}
 	return false;
 }
@@ -78,9 +70,6 @@ ls_fired_key(KindColumns *columns, Oid key_base, Datum *key)
 					return false;
 				*key = Int16GetDatum((int16) value);
 			}
-			break;
-		case KEY_FUNCTION:
-			*key = FunctionCall1(&columns->convert, *key);
 			break;
 	}
 	return true;

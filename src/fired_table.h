@@ -18,8 +18,7 @@
 typedef enum KeyConversion
 {
 	KEY_SAME,					/* as it is */
-	KEY_INTEGER,				/* between widths of integers */
-	KEY_FUNCTION				/* by an implicit cast */
+	KEY_INTEGER					/* between widths of integers */
 } KeyConversion;
 
 /* A kind, as its columns lie in the table fired on. */
@@ -31,7 +30,6 @@ typedef struct KindColumns
 	Oid			time_type;
 	Oid			contact_type;
 	KeyConversion conversion;
-	FmgrInfo	convert;
 } KindColumns;
 
 /* What is known of a table that fires, within a StreamSet. */
