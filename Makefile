@@ -25,7 +25,8 @@ GENERATED  = src/rule_gram.c src/rule_gram.h src/rule_scan.c
 OBJS       = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c) src/rule_gram.c src/rule_scan.c))
 INCLUDED   = $(wildcard src/*.h)
 SCHEMA     = $(sort $(wildcard src/schema/*.sql))
-DATA       =
+# the ways here from older versions, leadstream--OLD--NEW.sql
+DATA       = $(wildcard src/schema/updates/$(EXTENSION)--*--*.sql)
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
 # Unused parameters and the other silenced warnings are part of the fmgr

@@ -175,6 +175,8 @@ setup_build() {
   as make -s -C "$work/tree" PG_CONFIG="$pg_config" with_llvm=no COPT="-Werror $flags" DESTDIR="$work/stage" install \
     >>"$work/log/make.log" 2>&1 </dev/null || { cat "$work/log/make.log"; die "make install failed"; }
 
+  released_scripts
+
   # How a server finds a staged extension: upstream's settings from 18 on, a
   # patch of Debian's before.  A plain server of 15 to 17 has neither, but takes
   # its folders relative to the program, so a copy of it serves.
@@ -199,6 +201,19 @@ setup_build() {
     if [ -n "$above" ]; then server_above; fi
   fi
   chmod 644 "$work/server.conf"
+}
+
+# The install scripts of released versions, tags vX.Y, as far as the history is
+# there, beside the present one: for test/tap/update.pl.
+released_scripts() {
+  local tag version to
+  to=$work/stage$("$pg_config" --sharedir)/extension
+  for tag in $(git -c safe.directory='*' -C "$tree" tag --list 'v[0-9]*' 2>/dev/null); do
+    version=${tag#v}
+    if [ -e "$to/leadstream--$version.sql" ]; then continue; fi
+    git -c safe.directory='*' -C "$tree" archive "$tag" src/schema | tar -xOf - --wildcards 'src/schema/[0-9]*.sql' |
+      as tee "$to/leadstream--$version.sql" >/dev/null
+  done
 }
 
 # Put a script in the place of the server's program.  The server that initdb

@@ -74,11 +74,13 @@ my $tables = q{
 	create table mail_rest partition of mail default;
 };
 
-# The tables, attached, with two teams and the streams, disabled.
+# The tables, attached, with two teams and the streams, disabled; of a version of
+# the extension, or of the present one.
 sub make_world
 {
-	my ($node, $database) = @_;
+	my ($node, $database, $version) = @_;
 	my $create = '';
+	my $which = defined $version ? "version '$version'" : '';
 
 	foreach my $stream (sort keys %streams)
 	{
@@ -89,7 +91,7 @@ sub make_world
 	$node->safe_psql(
 		$database || 'postgres', qq{
 		set client_min_messages = warning;
-		create extension leadstream;
+		create extension leadstream $which;
 		$tables
 		select leadstream.attach_contacts('contact');
 		select leadstream.attach_activity('visit');
