@@ -29,6 +29,54 @@ create aggregate leadstream._latest(anyelement) (
 comment on aggregate leadstream._latest(anyelement) is
 'the last value that is not null, in the order of its input';
 
+-- What stages were called before, for the past is told by the names of then.
+create table leadstream.former_stage (
+	account			text not null,
+	stage			text not null,
+	position		integer not null,
+	is_closed		boolean not null,
+	primary key (account, stage)
+);
+comment on table leadstream.former_stage is
+'the names of stages that were renamed or dropped, as the stages were then; written by a trigger on leadstream.stage';
+select pg_extension_config_dump('leadstream.former_stage', '');
+
+create function leadstream._keep_stage() returns trigger
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	insert into leadstream.former_stage (account, stage, position, is_closed)
+	values (old.account, old.stage, old.position, old.is_closed)
+	on conflict (account, stage) do update
+	set position = excluded.position, is_closed = excluded.is_closed;
+	return null;
+end
+$$;
+comment on function leadstream._keep_stage() is
+'trigger: keeps the name of a stage that is renamed or dropped';
+revoke execute on function leadstream._keep_stage() from public;
+
+create trigger keep_dropped after delete on leadstream.stage
+	for each row execute function leadstream._keep_stage();
+comment on trigger keep_dropped on leadstream.stage is
+'keeps the name of a stage that is dropped';
+create trigger keep_renamed after update on leadstream.stage
+	for each row when (old.stage <> new.stage or old.account <> new.account)
+	execute function leadstream._keep_stage();
+comment on trigger keep_renamed on leadstream.stage is
+'keeps the name of a stage that is renamed';
+
+create view leadstream._known_stage as
+select s.account, s.stage, s.position, s.is_closed
+from leadstream.stage s
+union all
+select f.account, f.stage, f.position, f.is_closed
+from leadstream.former_stage f
+where not exists (select from leadstream.stage s where s.account = f.account and s.stage = f.stage);
+comment on view leadstream._known_stage is
+'the stages that are there, and the names of those that were';
+
 -- What differs with the contacts: 1 is the key of an event e as views show it,
 -- 2 and 3 are texts of a contact c, 4 to 6 the table, its key and how it
 -- compares, 7 is the zone.
@@ -200,8 +248,8 @@ begin
 			window w as (partition by r.lead_id, r.contact_id order by r.event_id)
 		) as h
 		left join %4$s c on c.%5$I %6$s h.contact_id
-		left join leadstream.stage s on s.account = h.account and s.stage = h.stage
-		left join leadstream.stage d on d.account = '' and d.stage = h.stage
+		left join leadstream._known_stage s on s.account = h.account and s.stage = h.stage
+		left join leadstream._known_stage d on d.account = '' and d.stage = h.stage
 		where h.what not in ('deleted', 'cleared') and h.stage is not null
 		  and h.valid_until is distinct from h.valid_from;
 		comment on view leadstream.lead_history is
@@ -213,7 +261,7 @@ begin
 		comment on column leadstream.lead_history.company is 'company of the contact, as it is now';
 		comment on column leadstream.lead_history.assigned_to is 'sales user who worked it, by his name when it was given to him; null: nobody';
 		comment on column leadstream.lead_history.is_hidden is 'was it taken off the board by hide()?';
-		comment on column leadstream.lead_history.is_closed is 'does the stage end the work, as stages are now?';
+		comment on column leadstream.lead_history.is_closed is 'does the stage end the work?  As it is now, or was when it was renamed or dropped';
 		comment on column leadstream.lead_history.valid_from is 'since when it was so';
 		comment on column leadstream.lead_history.valid_until is 'until when, this instant not included; null: it still is';
 		comment on column leadstream.lead_history.streams is 'names of the streams that had matched, separated by commas, without those that were dropped since';
@@ -222,7 +270,7 @@ begin
 		comment on column leadstream.lead_history.contact_id is 'key of the contact';
 		comment on column leadstream.lead_history.email is 'email of the contact, as it is now';
 		comment on column leadstream.lead_history.category is 'category of the contact, as it is now';
-		comment on column leadstream.lead_history.stage_order is 'position of the stage now; null: there is no such stage any more';
+		comment on column leadstream.lead_history.stage_order is 'position of the stage, to sort by; of one that is there no more, the last it had';
 		comment on column leadstream.lead_history.account is 'account of the team; empty without accounts'
 		$ddl$);
 end
@@ -280,8 +328,8 @@ begin
 			group by l.account, l.team, l.stream_id, l.month, l.stage
 		) as l
 		left join leadstream.stream n on n.stream_id = l.stream_id
-		left join leadstream.stage s on s.account = l.account and s.stage = l.stage
-		left join leadstream.stage d on d.account = '' and d.stage = l.stage;
+		left join leadstream._known_stage s on s.account = l.account and s.stage = l.stage
+		left join leadstream._known_stage d on d.account = '' and d.stage = l.stage;
 		comment on view leadstream.funnel is
 		'entry cohorts: of the leads that a stream brought to a team in a month, how many have reached each stage; a line for each stream, team, month and stage. What was cleared or deleted since still counts';
 		comment on column leadstream.funnel.stream is 'the stream that brought them; null: they were made by hand; # and its number: it was dropped';
@@ -292,8 +340,8 @@ begin
 		comment on column leadstream.funnel.reached is 'those of them that have stood in the stage at any time since, also for an instant, also those that are gone; a stage that was skipped is not reached';
 		comment on column leadstream.funnel.share is 'reached / entered, 0 to 1';
 		comment on column leadstream.funnel.present is 'those of them that stand in the stage now';
-		comment on column leadstream.funnel.stage_order is 'position of the stage, to sort by; null: there is no such stage any more';
-		comment on column leadstream.funnel.is_closed is 'does the stage end the work, as stages are now?';
+		comment on column leadstream.funnel.stage_order is 'position of the stage, to sort by; of one that is there no more, the last it had';
+		comment on column leadstream.funnel.is_closed is 'does the stage end the work?  As it is now, or was when it was renamed or dropped';
 		comment on column leadstream.funnel.stream_id is 'number of the stream; null: made by hand';
 		comment on column leadstream.funnel.account is 'account of the team; empty without accounts';
 
@@ -324,8 +372,8 @@ begin
 			group by l.account, l.team, l.stream_id, l.stage
 		) as l
 		left join leadstream.stream n on n.stream_id = l.stream_id
-		left join leadstream.stage s on s.account = l.account and s.stage = l.stage
-		left join leadstream.stage d on d.account = '' and d.stage = l.stage;
+		left join leadstream._known_stage s on s.account = l.account and s.stage = l.stage
+		left join leadstream._known_stage d on d.account = '' and d.stage = l.stage;
 		comment on view leadstream.conversion is
 		'how far the leads of each stream got with each team, and how fast: the funnel without months; a line for each stream, team and stage';
 		comment on column leadstream.conversion.stream is 'the stream that brought them; null: they were made by hand; # and its number: it was dropped';
@@ -336,8 +384,8 @@ begin
 		comment on column leadstream.conversion.share is 'reached / entered, 0 to 1';
 		comment on column leadstream.conversion.present is 'those of them that stand in the stage now';
 		comment on column leadstream.conversion.median_days is 'from entering to reaching the stage, in days of 24 hours, of those that have reached it: half of them took no longer';
-		comment on column leadstream.conversion.stage_order is 'position of the stage, to sort by; null: there is no such stage any more';
-		comment on column leadstream.conversion.is_closed is 'does the stage end the work, as stages are now?';
+		comment on column leadstream.conversion.stage_order is 'position of the stage, to sort by; of one that is there no more, the last it had';
+		comment on column leadstream.conversion.is_closed is 'does the stage end the work?  As it is now, or was when it was renamed or dropped';
 		comment on column leadstream.conversion.stream_id is 'number of the stream; null: made by hand';
 		comment on column leadstream.conversion.account is 'account of the team; empty without accounts'
 		$ddl$);
@@ -387,8 +435,8 @@ begin
 			   min(c.entered_at) filter (where c.left_at is null) as present_since,
 			   max(coalesce(s.position, d.position)) as stage_order, c.account
 		from leadstream.lead_stage_changes c
-		left join leadstream.stage s on s.account = c.account and s.stage = c.stage
-		left join leadstream.stage d on d.account = '' and d.stage = c.stage
+		left join leadstream._known_stage s on s.account = c.account and s.stage = c.stage
+		left join leadstream._known_stage d on d.account = '' and d.stage = c.stage
 		where c.left_at is null or c.next_stage is not null
 		group by c.account, c.team, c.stage;
 		comment on view leadstream.time_in_stage is
@@ -401,7 +449,7 @@ begin
 		comment on column leadstream.time_in_stage.p90_days is 'nine in ten of these stays were no longer';
 		comment on column leadstream.time_in_stage.present is 'leads that are in the stage now, and whose stays do not count yet';
 		comment on column leadstream.time_in_stage.present_since is 'since when the one that waits longest is there';
-		comment on column leadstream.time_in_stage.stage_order is 'position of the stage, to sort by; null: there is no such stage any more';
+		comment on column leadstream.time_in_stage.stage_order is 'position of the stage, to sort by; of one that is there no more, the last it had';
 		comment on column leadstream.time_in_stage.account is 'account of the team; empty without accounts'
 		$ddl$);
 end
@@ -431,7 +479,7 @@ begin
 	$function$;
 	comment on function leadstream.board_at(timestamptz) is
 	'the board as it stood at an instant, also with leads that are gone since, rebuilt from lead_event: stage, sales user, streams, and what was hidden are those of then; '
-	'the contacts'' names, and which stages are closed, those of now. A stage that is there no more counts as open.';
+	'the contacts'' names, and which stages are closed, those of now.';
 end
 $$;
 comment on function leadstream._create_report_views() is

@@ -58,18 +58,21 @@ create procedure rp.end_world() language plpgsql as $$
 begin
 	perform set_config('leadstream.clock', '', false);
 	perform leadstream.disable(stream) from leadstream.stream where is_enabled;
+	commit;
 	perform leadstream.detach('rp.visit'), leadstream.detach('rp.contact');
 	drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 	truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
-		leadstream.sales_user, rp.contact, rp.visit, rp.page, rp.board, rp.lead, rp.lead_match, rp.action;
+		leadstream.sales_user, leadstream.former_stage, rp.contact, rp.visit, rp.page, rp.board, rp.lead, rp.lead_match, rp.action;
 end
 $$;
 
 -- What a member of a team does to a lead, without the functions for it.
-create procedure rp.note(lead bigint, what text, old text, new text, note text default null) language sql as $$
+create procedure rp.note(lead bigint, what text, old text, new text, note text default null) language plpgsql as $$
+begin
 	insert into leadstream.lead_event (lead_id, contact_id, team_id, at, actor, what, old, new, note)
 	select l.lead_id, l.contact_id, l.team_id, leadstream.clock(), 'somebody', $2, $3, $4, $5
-	from leadstream.lead l where l.lead_id = $1
+	from leadstream.lead l where l.lead_id = $1;
+end
 $$;
 create procedure rp.assign(lead bigint, who int) language plpgsql as $$
 declare
@@ -102,25 +105,25 @@ declare
 	stream	text := (array['one', 'two', 'three'])[1 + floor(random() * 3)];
 	old_stage text;
 	who		int;
-	done	text;
+	deed	text;
 begin
 	if dice < 0.3 or lead is null then
-		done := 'visits';
+		deed := 'visits';
 		insert into rp.visit select 1 + floor(random() * 8)::int, leadstream.clock(), (array['1', '2', '3', '12', '123'])[1 + floor(random() * 5)]
 			from generate_series(1, 1 + floor(random() * 3)::int);
 	elsif dice < 0.62 then
-		done := 'stage';
+		deed := 'stage';
 		select l.stage into old_stage from leadstream.lead l where l.lead_id = lead;
 		if old_stage <> stage then
 			perform leadstream.move(lead, stage, 'because');
 			insert into rp.action values (n, lead, 'stage');
 		end if;
 	elsif dice < 0.72 then
-		done := 'assign';
+		deed := 'assign';
 		select u.sales_user_id into who from leadstream.sales_user u where random() < 0.7 order by random() limit 1;
 		call rp.assign(lead, who);
 	elsif dice < 0.82 then
-		done := 'hide';
+		deed := 'hide';
 		if (select l.is_hidden from leadstream.lead l where l.lead_id = lead) then
 			call rp.note(lead, 'unhidden', null, null);
 			update leadstream.lead l set is_hidden = false where l.lead_id = lead;
@@ -130,26 +133,26 @@ begin
 			insert into rp.action values (n, lead, 'hidden');
 		end if;
 	elsif dice < 0.88 then
-		done := 'note';
+		deed := 'note';
 		call rp.note(lead, 'note', null, null, 'called');
 		insert into rp.action values (n, lead, 'note');
 	elsif dice < 0.92 then
-		done := 'delete';
+		deed := 'delete';
 		delete from leadstream.lead l where l.lead_id = lead;
 		insert into rp.action values (n, lead, 'deleted');
 	elsif dice < 0.94 then
-		done := 'by hand';
+		deed := 'by hand';
 		perform leadstream.create_lead(1 + floor(random() * 8)::int, (array['A', 'B'])[1 + floor(random() * 2)]);
 	elsif dice < 0.97 then
-		done := 'clear';
+		deed := 'clear';
 		perform leadstream.disable(stream);
 		perform leadstream.clear(stream);
 		perform leadstream.enable(stream);
 	else
-		done := 'rename';
+		deed := 'rename';
 		call rp.rename(stage, regexp_replace(stage, ' .*', '') || ' ' || n);
 	end if;
-	update rp.page set done = act.done where step = n;
+	update rp.page p set done = deed where p.step = n;
 end
 $$;
 

@@ -74,6 +74,7 @@ insert into listed select 'acts', unnest('{
 	move_contact,assign,unassign,hide,unhide,delete_lead,add_note,merge_contacts,_hold_contacts,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,
+	_keep_stage,
 	capture,note_columns,follow_columns,enter_stream,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{

@@ -88,7 +88,7 @@ select about, regexp_replace(state, '[0-9.]+ ?(bytes|kB|MB) of', 'n of') as stat
 
 -- clearing a stream, renaming it and dropping it rewrite nothing
 create table before as
-	select 'funnel' as what, to_jsonb(f) - '{stream,present}'::text[] as line from leadstream.funnel f
+	select 'funnel' as what, to_jsonb(f) - '{stream,present}'::text[] as line from leadstream.funnel f where reached > 0
 	union all select 'daily', to_jsonb(d) - 'stream' from leadstream.leads_daily d
 	union all select 'board', to_jsonb(b) - 'streams' from leadstream.board_at('2026-01-31') b;
 select leadstream.alter_stream('two', new_name => 'deux');
@@ -97,7 +97,7 @@ set leadstream.clock = '2026-02-15 00:00Z';
 select leadstream.clear('one');
 select leadstream.drop_stream('one');
 create view after as
-	select 'funnel' as what, to_jsonb(f) - '{stream,present}'::text[] as line from leadstream.funnel f
+	select 'funnel' as what, to_jsonb(f) - '{stream,present}'::text[] as line from leadstream.funnel f where reached > 0
 	union all select 'daily', to_jsonb(d) - 'stream' from leadstream.leads_daily d
 	union all select 'board', to_jsonb(b) - 'streams' from leadstream.board_at('2026-01-31') b;
 table before except all table after;
@@ -105,6 +105,11 @@ table after except all table before;
 select distinct regexp_replace(stream, '#\d+', '#n') as stream from leadstream.funnel where stream is not null;
 table leadstream.board except all select * from leadstream.board_at('infinity');
 select * from leadstream.board_at('infinity') except all table leadstream.board;
+-- nor does renaming and dropping a stage
+update leadstream.stage set stage = 'Closed' where stage = 'Won';
+delete from leadstream.stage where stage = 'Lost';
+table before except all table after;
+select stage, stage_order, is_closed, sum(reached) as reached from leadstream.funnel group by 1, 2, 3 order by 2, 1;
 -- nor does detaching and attaching again
 reset leadstream.clock;
 select leadstream.disable('deux');
@@ -120,5 +125,5 @@ select team, month, sum(reached) as reached from leadstream.funnel where stage =
 select leadstream.detach('contact');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 select to_regprocedure('leadstream.board_at(timestamptz)') is null as is_gone;
-truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
+truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage, leadstream.former_stage;
 drop schema rep cascade;
