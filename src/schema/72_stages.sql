@@ -218,8 +218,8 @@ begin
 			where l.stage = name and t.team_id = l.team_id and t.account = _rename_stage.account
 			returning l.lead_id, l.contact_id, l.team_id)
 		insert into leadstream.lead_event (lead_id, contact_id, team_id, at, actor, what, old, new, note)
-		select r.lead_id, r.contact_id, r.team_id, moment, leadstream._actor(), 'stage', name, new_name,
-			   'stage renamed'
+		select r.lead_id, r.contact_id, r.team_id, moment, leadstream._actor(), 'renamed', name, new_name,
+			   null
 		from renamed r order by r.lead_id;
 	end if;
 end
@@ -258,7 +258,7 @@ begin
 end
 $$;
 comment on function leadstream.alter_stage(text, text, integer, boolean) is
-'changes what is given of a stage and leaves the rest. A new name goes to the leads in it, which are noted to have moved from the old name to the new; '
+'changes what is given of a stage and leaves the rest. A new name goes to the leads in it, which is noted of each as renamed: it has not moved; '
 'that of the first stage holds up those who make leads until the end of the transaction.';
 
 create function leadstream.drop_stage(name text) returns void
