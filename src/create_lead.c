@@ -33,6 +33,7 @@
 #include "guc.h"
 #include "hand_out.h"
 #include "owner_sql.h"
+#include "sight.h"
 
 PG_FUNCTION_INFO_V1(leadstream_create_lead);
 
@@ -77,7 +78,8 @@ find_team(const char *name, const char *account)
 		systable_endscan(scan);
 		table_close(rel, AccessShareLock);
 	}
-	if (team.team_id == 0)
+	/* of a team that he may not see the caller is not told either */
+	if (team.team_id == 0 || !ls_sight_includes(team.team_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("team \"%s\" does not exist", name),

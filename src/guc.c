@@ -27,6 +27,12 @@
  * the functions chooses the account they work in, so anybody may set it.
  */
 char	   *ls_guc_account = NULL;
+
+/*
+ * leadstream.sales_user: on whose behalf an application works.  Anybody may
+ * set it; it counts for roles with the access "app" (91_access.sql reads it).
+ */
+static char *sales_user = NULL;
 int			ls_guc_cache_size = 16 * 1024;
 
 /*
@@ -108,6 +114,14 @@ ls_guc_define(void)
 							   PGC_SUSET,
 							   0,
 							   check_clock, assign_clock, NULL);
+	DefineCustomStringVariable("leadstream.sales_user",
+							   "Sets the sales user on whose behalf an application works.",
+							   "Only his teams' leads are in sight then; heeded of roles with the access \"app\".",
+							   &sales_user,
+							   "",
+							   PGC_USERSET,
+							   0,
+							   NULL, NULL, NULL);
 	MarkGUCPrefixReserved("leadstream");
 }
 

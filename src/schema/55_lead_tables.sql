@@ -320,7 +320,8 @@ begin
 		join leadstream.team t on t.team_id = l.team_id
 		left join leadstream.sales_user u on u.sales_user_id = l.assignee_id
 		left join leadstream.stage s on s.account = t.account and s.stage = l.stage
-		left join leadstream.stage d on d.account = '' and d.stage = l.stage;
+		left join leadstream.stage d on d.account = '' and d.stage = l.stage
+		where %7$s;
 		comment on view leadstream.leads is
 		'all leads, open and closed, on the board or hidden: a line for each contact and team';
 		comment on column leadstream.leads.lead_id is 'number of the lead, as move() and the like take it';
@@ -341,7 +342,8 @@ begin
 		from leadstream.lead_match m
 		join leadstream.lead l on l.lead_id = m.lead_id
 		join leadstream.stream s on s.stream_id = m.stream_id
-		join leadstream.team t on t.team_id = l.team_id;
+		join leadstream.team t on t.team_id = l.team_id
+		where %7$s;
 		comment on view leadstream.matches is
 		'which stream made or found which lead, and when';
 		comment on column leadstream.matches.lead_id is 'the lead: see leadstream.leads';
@@ -368,7 +370,7 @@ begin
 		left join leadstream.sales_user u on u.sales_user_id = l.assignee_id
 		left join leadstream.stage s on s.account = t.account and s.stage = l.stage
 		left join leadstream.stage d on d.account = '' and d.stage = l.stage
-		where not l.is_hidden and not coalesce(s.is_closed, d.is_closed, false);
+		where not l.is_hidden and not coalesce(s.is_closed, d.is_closed, false) and %7$s;
 		comment on view leadstream.board is
 		'the open leads of all teams with their contacts, without those that hide() took off; '
 		'order it by team, stage_order, stage_changed_at';
@@ -387,7 +389,8 @@ begin
 		comment on column leadstream.board.stage_order is 'position of the stage, to sort by';
 		comment on column leadstream.board.account is 'account of the team; empty without accounts'
 		$ddl$, contact_id, texts, source.contacts, source.key_column,
-			   leadstream._key_operator(), more_texts);
+			   leadstream._key_operator(), more_texts,
+			   'l.team_id = any ((select leadstream.teams_in_sight())::integer[])');
 end
 $$;
 comment on function leadstream._create_lead_views() is

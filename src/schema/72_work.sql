@@ -4,8 +4,11 @@
 -- change is noted in lead_event by who did it, with the lead's row locked, so
 -- that the events of a lead come in the order of what happened to it.
 --
--- Whoever calls needs EXECUTE and the rights on leadstream.lead and
--- leadstream.lead_event; nothing here locks rows of other tables.
+-- A function that sales users call has a name with an underscore here: the door
+-- to it, which everybody calls, is made in 91_access.sql.  So it runs as the
+-- owner of the lead tables, and looks only at leads in the caller's sight; it
+-- takes no arguments of any type, whose casts would run with those rights.
+-- Nothing here locks rows of other tables.
 
 create function leadstream._lead(
 	lead bigint,
@@ -33,7 +36,7 @@ begin
 	into _lead.team_id, _lead.account, _lead.stage, _lead.assignee_id, _lead.is_hidden
 	from leadstream.lead l
 	join leadstream.team t on t.team_id = l.team_id and t.account = own_account
-	where l.lead_id = lead
+	where l.lead_id = lead and leadstream.is_in_sight(l.team_id)
 	for no key update of l;
 	if not found then
 		raise exception 'lead % does not exist', lead
@@ -66,7 +69,7 @@ $$;
 comment on function leadstream._note_event(bigint, timestamptz, text, text, text, text) is
 'notes what happened to a lead';
 
-create function leadstream.move(lead bigint, stage text, reason text default null) returns void
+create function leadstream._move(lead bigint, stage text, reason text default null) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -96,12 +99,12 @@ begin
 	end if;
 	moment := leadstream.clock();
 	update leadstream.lead o
-	set stage = move.stage, stage_changed_at = moment, reason = move.reason
+	set stage = _move.stage, stage_changed_at = moment, reason = _move.reason
 	where o.lead_id = lead;
-	perform leadstream._note_event(lead, moment, 'stage', l.stage, move.stage, move.reason);
+	perform leadstream._note_event(lead, moment, 'stage', l.stage, _move.stage, _move.reason);
 end
 $$;
-comment on function leadstream.move(bigint, text, text) is
+comment on function leadstream._move(bigint, text, text) is
 'moves a lead to another stage and notes who did it, when and why in lead_event; a lead in a closed stage leaves the board. '
 'reason: why it stands there, such as why it was lost; it is gone from the lead when it is moved on.';
 
@@ -121,7 +124,7 @@ begin
 	return query execute format(
 		'select l.lead_id from leadstream.lead l '
 		'join leadstream.team t on t.team_id = l.team_id and t.account = $1 '
-		'where l.contact_id %s %L::%s order by l.team_id',
+		'where l.contact_id %s %L::%s and leadstream.is_in_sight(l.team_id) order by l.team_id',
 		leadstream._key_operator(), contact, source.key_type)
 	using own_account;
 end
@@ -129,7 +132,7 @@ $$;
 comment on function leadstream._leads_of(text) is
 'the leads of a contact in the current account, in the order of the teams';
 
-create function leadstream.move_contact(contact text, stage text, reason text default null) returns bigint
+create function leadstream._move_contact(contact text, stage text, reason text default null) returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -143,7 +146,7 @@ begin
 	for lead in select * from leadstream._leads_of(contact) loop
 		has_any := true;
 		if (leadstream._lead(lead)).stage <> stage then
-			perform leadstream.move(lead, stage, reason);
+			perform leadstream._move(lead, stage, reason);
 			moved := moved + 1;
 		end if;
 	end loop;
@@ -155,7 +158,7 @@ begin
 	return moved;
 end
 $$;
-comment on function leadstream.move_contact(text, text, text) is
+comment on function leadstream._move_contact(text, text, text) is
 'the same, for drivers that send the key as a parameter of no type';
 
 create function leadstream.move_contact(contact anyelement, stage text, reason text default null) returns bigint
@@ -169,7 +172,7 @@ $$;
 comment on function leadstream.move_contact(anyelement, text, text) is
 'moves the leads of a contact on all boards of the account to a stage; returns how many were not there yet';
 
-create function leadstream.assign(lead bigint, sales_user text) returns void
+create function leadstream._assign(lead bigint, sales_user text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -207,10 +210,10 @@ begin
 								   leadstream._sales_user_name(l.assignee_id), sales_user, null);
 end
 $$;
-comment on function leadstream.assign(bigint, text) is
+comment on function leadstream._assign(bigint, text) is
 'gives a lead to a member of its team, whoever had it before';
 
-create function leadstream.unassign(lead bigint) returns void
+create function leadstream._unassign(lead bigint) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -227,7 +230,7 @@ begin
 								   leadstream._sales_user_name(l.assignee_id), null, null);
 end
 $$;
-comment on function leadstream.unassign(bigint) is
+comment on function leadstream._unassign(bigint) is
 'takes a lead from whoever has it; it is not handed out again by itself';
 
 create function leadstream._set_hidden(lead bigint, hidden boolean, reason text) returns void
@@ -250,7 +253,7 @@ $$;
 comment on function leadstream._set_hidden(bigint, boolean, text) is
 'takes a lead off the board or puts it back; a notice where it is so already';
 
-create function leadstream.hide(lead bigint, reason text default null) returns void
+create function leadstream._hide(lead bigint, reason text default null) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -258,10 +261,10 @@ begin
 	perform leadstream._set_hidden(lead, true, reason);
 end
 $$;
-comment on function leadstream.hide(bigint, text) is
+comment on function leadstream._hide(bigint, text) is
 'takes a lead off the board for now; it keeps its stage and whoever works it, and new matches do not bring it back';
 
-create function leadstream.unhide(lead bigint) returns void
+create function leadstream._unhide(lead bigint) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -269,10 +272,10 @@ begin
 	perform leadstream._set_hidden(lead, false, null);
 end
 $$;
-comment on function leadstream.unhide(bigint) is
+comment on function leadstream._unhide(bigint) is
 'puts a hidden lead back on the board';
 
-create function leadstream.delete_lead(lead bigint, reason text default null) returns void
+create function leadstream._delete_lead(lead bigint, reason text default null) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -285,10 +288,10 @@ begin
 	delete from leadstream.lead o where o.lead_id = lead;
 end
 $$;
-comment on function leadstream.delete_lead(bigint, text) is
+comment on function leadstream._delete_lead(bigint, text) is
 'removes a lead with its matches; its events stay. fetch_history() does not bring it back, a new row that matches does.';
 
-create function leadstream.add_note(lead bigint, note text) returns void
+create function leadstream._add_note(lead bigint, note text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
@@ -303,17 +306,7 @@ begin
 	perform leadstream._note_event(lead, leadstream.clock(), 'note', null, null, note);
 end
 $$;
-comment on function leadstream.add_note(bigint, text) is
+comment on function leadstream._add_note(bigint, text) is
 'adds a note to the history of a lead';
 
-revoke execute on function
-	leadstream.move(bigint, text, text),
-	leadstream.move_contact(text, text, text),
-	leadstream.move_contact(anyelement, text, text),
-	leadstream.assign(bigint, text),
-	leadstream.unassign(bigint),
-	leadstream.hide(bigint, text),
-	leadstream.unhide(bigint),
-	leadstream.delete_lead(bigint, text),
-	leadstream.add_note(bigint, text)
-from public;
+revoke execute on function leadstream.move_contact(anyelement, text, text) from public;

@@ -37,7 +37,7 @@ create view leadstream._silent_table as
 comment on view leadstream._silent_table is
 'the attached tables whose rows nobody tells of, and why; kind is null for the contacts';
 
-create view leadstream.streams as
+create view leadstream.streams with (security_barrier) as
 with silent as materialized (select * from leadstream._silent_table)
 select s.stream_id, s.stream, s.description, s.rule::text as rule, s.is_enabled,
 	   coalesce((select string_agg(t.team, ', ' order by t.team)
@@ -57,7 +57,8 @@ left join lateral (
 	where n.kind is null or n.kind = any (leadstream.rule_kinds(s.rule))
 	order by n.kind nulls first
 	limit 1
-) as t on true;
+) as t on true
+where coalesce(s.account = any ((select leadstream.accounts_in_sight())::text[]), true);
 comment on view leadstream.streams is
 'the lead streams; problem: why an enabled stream makes no leads or a disabled one cannot be enabled, null where all is well; '
 'lead_count is null for a role that may not read leadstream.lead_match';
@@ -76,7 +77,7 @@ comment on column leadstream.streams.requalify_after is 'how long after a match 
 comment on column leadstream.streams.owner is 'role that may change it';
 comment on column leadstream.streams.account is 'account it belongs to; empty without accounts';
 
-create view leadstream.segments as
+create view leadstream.segments with (security_barrier) as
 select s.segment_id, s.segment, s.description, s.rule::text as rule,
 	   leadstream.rule_problem(s.rule, s.account) as problem,
 	   coalesce(u.used_by, '') as used_by,
@@ -89,7 +90,8 @@ left join (
 		  select o.account, o.rule, format('segment "%s"', o.segment) from leadstream.segment o) as r
 	cross join lateral unnest(leadstream.rule_segments(r.rule)) as n(name)
 	group by 1, 2
-) as u on u.account = s.account and u.name = s.segment;
+) as u on u.account = s.account and u.name = s.segment
+where coalesce(s.account = any ((select leadstream.accounts_in_sight())::text[]), true);
 comment on view leadstream.segments is
 'the rules kept by name, which other rules name: segment(''name'')';
 comment on column leadstream.segments.segment_id is 'number of the segment';
@@ -191,7 +193,7 @@ comment on column leadstream.fields.operators is 'tests that fit the type, separ
 -- A path is one of those by which rows of the kind are looked up.  A stream
 -- that none leads to is found by the contact of each row, or must be thought of
 -- with every row.
-create view leadstream.stream_stats as
+create view leadstream.stream_stats with (security_barrier) as
 select s.stream_id, s.account, s.stream, a.kind,
 	   case when u.is_unkeyed then 'each session by itself'
 			else coalesce(f.of_row, f.of_contact, 'every row') end as found_by,
@@ -214,7 +216,8 @@ cross join lateral (
 	  on x.digest = leadstream._path_digest(p.path_id) and x.stream_id = s.stream_id
 	where p.source_id in (a.source_id, 0)
 ) as f
-where s.is_enabled;
+where s.is_enabled
+  and coalesce(s.account = any ((select leadstream.accounts_in_sight())::text[]), true);
 comment on view leadstream.stream_stats is
 'how the enabled streams are found: a line for each stream and kind that its rule speaks of';
 comment on column leadstream.stream_stats.stream_id is 'number of the stream';
@@ -243,7 +246,7 @@ $$;
 comment on function leadstream._version_counts() is
 'how many matches each version of each stream''s rule has; nothing where the caller may not read the matches';
 
-create view leadstream.stream_versions as
+create view leadstream.stream_versions with (security_barrier) as
 select s.stream_id, s.stream, v.rule_version, v.rule::text as rule,
 	   v.rule_version = s.rule_version as is_current,
 	   case when has_table_privilege(to_regclass('leadstream.lead_match'), 'SELECT') is not false
@@ -252,7 +255,8 @@ select s.stream_id, s.stream, v.rule_version, v.rule::text as rule,
 from leadstream.stream_version v
 join leadstream.stream s on s.stream_id = v.stream_id
 left join leadstream._version_counts() c
-	on c.stream_id = v.stream_id and c.rule_version = v.rule_version;
+	on c.stream_id = v.stream_id and c.rule_version = v.rule_version
+where coalesce(s.account = any ((select leadstream.accounts_in_sight())::text[]), true);
 comment on view leadstream.stream_versions is
 'every rule that a stream ever had, since when and by whom, and how many of the matches there are it made';
 comment on column leadstream.stream_versions.stream_id is 'number of the stream';

@@ -109,7 +109,7 @@ begin
 		select e.event_id, e.lead_id, e.contact_id, e.team_id, t.team, e.at, e.what, e.old, e.new,
 			   e.note, e.actor, e.stream_id, t.account
 		from leadstream.lead_event e
-		join leadstream.team t on t.team_id = e.team_id;
+		join leadstream._team_in_sight t on t.team_id = e.team_id;
 		comment on view leadstream._lead_event is
 		'the events of leads that the views on them are made of';
 

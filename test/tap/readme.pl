@@ -136,7 +136,9 @@ foreach my $row (@tour)
 # The rights recipe is enough, and no more than enough.
 foreach my $case (
 	[ 'app', q{insert into form_submit (contact_id, form) values (2, 'Request a demo')}, '' ],
-	[ 'app', q{select * from leadstream.leads}, '42501' ],
+	[ 'app', q{select * from leadstream.lead}, '42501' ],
+	[ 'app', q{set leadstream.sales_user = 'Sally'; select leadstream.move(1, 'Opportunity')}, '' ],
+	[ 'app', q{select leadstream.move(1, 'Opportunity')}, '42501' ],
 	[ 'bi', q{select count(*) as leads from leadstream.board}, '' ],
 	[ 'bi', q{select count(*) as streams from leadstream.streams}, '' ],
 	[ 'bi', q{select * from contact}, '42501' ],
@@ -168,7 +170,7 @@ foreach my $case (
 
 # Beside those that begin with an underscore.
 my %internal = map { $_ => 1 } qw(
-  capture invalidate note_columns follow_columns enter_stream end_run enter_streams note_deleted_lead forget_matches forget_stream clear_stream make_history wait_for_writers
+  accounts_in_sight check_sight capture invalidate note_columns follow_columns enter_stream end_run enter_streams note_deleted_lead forget_matches forget_stream clear_stream make_history wait_for_writers
   rule_in rule_out rule_recv rule_send rule_eq rule_ne rule_lt rule_le rule_gt rule_ge
   rule_cmp rule_hash rule_hash_extended
   shift as_instant as_number as_boolean as_text is_blank json_element json_has times always
@@ -211,7 +213,8 @@ foreach my $section ('Views', 'Tables')
 		'example', qq{
 		select c.relname, string_agg(a.attname, ',' order by a.attnum)
 		from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-		where c.relnamespace = 'leadstream'::regnamespace and c.relkind = $kind and c.relname not like '\\_%' group by 1});
+		where c.relnamespace = 'leadstream'::regnamespace and c.relkind = $kind
+		  and c.relname not like '\\_%' group by 1});
 
 	is_deeply(\%documented, \%found, "\L$section\E and their columns");
 }
@@ -358,6 +361,8 @@ my %provoke = (
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', timeless => true)},
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', events => '{insert,truncate}')},
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', events => '{delete}')} ] },
+	'22023 `account` where contacts have none, or with an access that cannot end at one' => {
+		grant_access => [ q{select leadstream.grant_access('nobody', 'report', '7')}, q{select leadstream.grant_access('nobody', 'admin', '7')} ] },
 	'22023 a period that ends before it begins' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "select leadstream.$name$arguments, '2024-05-02', '2024-05-01')") } q{simulate('exists(visit)'},
@@ -411,7 +416,16 @@ my %provoke = (
 			q{activate_sales_user('Ann')}, q{deactivate_sales_user('Ann')}, q{drop_sales_user('Bob')}, q{add_member('one', 'Bob')},
 			q{alter_member('one', 'Ann', 1)}, q{pause_member('one', 'Ann')}, q{resume_member('one', 'Ann')}, q{remove_member('one', 'Ann')},
 			q{create_stage('x')}, q{alter_stage('SQL')}, q{drop_stage('SQL')}, q{assign(1, 'Ann')}, q{unassign(1)}, q{hide(1)},
-			q{unhide(1)}, q{delete_lead(1)}, q{add_note(1, 'x')}, q{merge_contacts(1, 2)}, q{merge_contacts('1', '2')} ] },
+			q{unhide(1)}, q{delete_lead(1)}, q{add_note(1, 'x')}, q{merge_contacts(1, 2)}, q{merge_contacts('1', '2')},
+			q{grant_access('nobody', 'app')}, q{revoke_access('nobody')} ] },
+	'42501 the caller is neither a superuser nor the owner of all there is to grant' => {
+		grant_access => q{set role owner; select leadstream.grant_access('nobody', 'report')},
+		revoke_access => q{set role owner; select leadstream.revoke_access('nobody')} },
+	'42501 the caller sees no leads of the account' => {
+		map { my ($name, $arguments) = /(\w+)(.*)/;
+			($name => "select leadstream.grant_access('nobody', 'sales'); set role nobody; select leadstream.$name$arguments") }
+		  q{move(1, 'SQL')}, q{move_contact(1, 'SQL')}, q{assign(1, 'Ann')}, q{unassign(1)}, q{hide(1)}, q{unhide(1)},
+		  q{delete_lead(1)}, q{add_note(1, 'x')} },
 	'42501 the caller neither owns the table nor has the rights it takes' => {
 		attach_contacts => qq{$detached set role owner; select leadstream.attach_contacts('contact')},
 		attach_activity => q{set role owner; select leadstream.attach_activity('spare')} },
@@ -501,6 +515,8 @@ my %provoke = (
 	'42704 no such stage' => { move => q{select leadstream.move(1, 'none')},
 		move_contact => q{select leadstream.move_contact(1, 'none')},
 		alter_stage => q{select leadstream.alter_stage('none')}, drop_stage => q{select leadstream.drop_stage('none')} },
+	'42704 no such access; no such role' => {
+		grant_access => [ q{select leadstream.grant_access('nobody', 'boss')}, q{select leadstream.grant_access('noone', 'app')} ] },
 	'42704 the table is not attached' => { detach => q{select leadstream.detach('spare')} },
 	'42704 the type of the key cannot be sorted or hashed' => {
 		attach_contacts => qq{$detached create table odd (odd_id money primary key); select leadstream.attach_contacts('odd')} },
@@ -572,6 +588,9 @@ my %provoke = (
 	'55000 the stream has no team' => { enable => q{select leadstream.enable('teamless')} },
 	'55000 the last team of an enabled stream is taken away' => {
 		alter_stream => q{select leadstream.alter_stream('on', teams => '{}')} },
+	q{55000 the role's accesses end at another account, or at none} => {
+		grant_access => qq{$detached alter table contact add account_id text; select leadstream.attach_contacts('contact', account => 'account_id', email => 'email');
+			select leadstream.grant_access('nobody', 'report', '7'); select leadstream.grant_access('nobody', 'app')} },
 	'55000 the stream is disabled' => { fetch_history => [ q{select leadstream.fetch_history('off')},
 			q{select leadstream.fetch_history('{on,off}'::text[])} ] },
 	'55000 the stream is enabled' => { clear => q{select leadstream.clear('on')},

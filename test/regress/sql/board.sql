@@ -79,7 +79,8 @@ delete from leadstream.lead where lead_id = pg_temp.lead('1', 'Team ''Süd'' "1"
 select contact_id, what, old, actor = session_user as by_me
 	from leadstream.lead_event where what = 'deleted';
 create role regress_leadstream_sales;
-grant select, delete on leadstream.lead to regress_leadstream_sales;
+select leadstream.grant_access('regress_leadstream_sales', 'report');
+grant delete on leadstream.lead to regress_leadstream_sales;
 set role regress_leadstream_sales;
 delete from leadstream.lead where stage = 'Demo';
 reset role;
@@ -97,6 +98,7 @@ select count(*) from leadstream.lead;
 select count(*) from leadstream.lead_match;
 select count(*) from leadstream.lead_event;
 revoke all on leadstream.lead from regress_leadstream_sales;
+drop owned by regress_leadstream_sales;
 drop role regress_leadstream_sales;
 
 --

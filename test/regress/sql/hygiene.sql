@@ -72,6 +72,8 @@ insert into listed select 'acts', unnest('{
 	alter_team,activate_team,deactivate_team,create_sales_user,alter_sales_user,activate_sales_user,deactivate_sales_user,drop_sales_user,
 	add_member,alter_member,pause_member,resume_member,remove_member,create_stage,alter_stage,drop_stage,
 	move_contact,assign,unassign,hide,unhide,delete_lead,add_note,merge_contacts,_hold_contacts,
+	_move,_move_contact,_assign,_unassign,_hide,_unhide,_delete_lead,_add_note,grant_access,revoke_access,
+	_access_admin,_access_sales,_access_report,_access_app,_sight,_teams_in_sight,_is_in_sight,_accounts_in_sight,_check_sight,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,
 	_keep_stage,
@@ -79,7 +81,7 @@ insert into listed select 'acts', unnest('{
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
 	_execute_for_contacts,_create_event_views,_create_history_views,_create_funnel_views,_create_count_views,_create_report_views,
-	_create_lead_tables,_create_due_table,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
+	_secure_lead_tables,_grant_lead_tables,_create_lead_tables,_create_due_table,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
 	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
 	_await_lead_writers,_rename_stage,_lead,_note_event,_merge_leads,
 	_hold_segments,_segment,_stream,_team_ids,_set_teams,_await_writers}'::name[]);
@@ -87,6 +89,7 @@ insert into listed select 'step', unnest('{
 insert into listed select 'reads', unnest('{
 	_rename_columns,_lost_columns,
 	overview,_overview_tables,_overview_streams,_overview_leads,_overview_clock,
+	teams_in_sight,is_in_sight,accounts_in_sight,check_sight,_caller,_access_roles,_access_rights,_check_access,_check_grantor,_has_right,_is_member,
 	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
 	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
 	_team,_raise_no_team,_sales_user,_sales_user_name,_need_fresh,_open_leads,_check_stages,_leads_of,_stage_ranks,
@@ -101,7 +104,7 @@ insert into listed select 'pure', unnest('{
 	clock_timeline,period_timeline,row_span,beginnings,first_instant,first_count,
 	count_pieces,distinct_pieces,sum_pieces,avg_pieces,min_pieces,max_pieces,first_pieces,last_pieces,
 	_newer,_latest,
-	_unkeyed_digest,_path_digest,_label,_known,_not_null,_check_name,_check_requalify,_check_max_open,_check_place,_raise_no_stage,_raise_duplicate,_contact_text,_raise_enabled}'::name[]);
+	_unkeyed_digest,_path_digest,_sales_functions,_label,_known,_not_null,_check_name,_check_requalify,_check_max_open,_check_place,_raise_no_stage,_raise_duplicate,_contact_text,_raise_enabled}'::name[]);
 
 create temporary view function as
 	select p.oid::regprocedure as function, p.proname, l.kind, g.lanname as language,
@@ -124,7 +127,7 @@ where result in ('trigger'::regtype, 'event_trigger'::regtype) and kind is disti
 -- labels: what writes is volatile and never in a parallel plan; what is pure
 -- says so, and may be in one unless it raises errors for its living
 select 'label of what writes: ' || function from function
-where (kind = 'step' or kind = 'acts' and proname <> '_look_up')
+where (kind = 'step' or kind = 'acts' and proname <> '_look_up' and proname !~ '^_access|_sight$')
   and (volatility, parallel) <> ('v', 'u') order by 1;
 select 'label of what reads: ' || function from function
 where kind = 'reads'

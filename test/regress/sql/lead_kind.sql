@@ -136,20 +136,23 @@ reset role;
 grant select on leadstream.lead to regress_lk;
 set role regress_lk;
 select pg_temp.try('exists(lead where stage = ''SQL'')');
+-- those in his sight: none, or all
+select leadstream.is_match('exists(lead where stage = ''SQL'')', 3);
+reset role;
+grant execute on function leadstream._access_report() to regress_lk;
+set role regress_lk;
 select leadstream.is_match('exists(lead where stage = ''SQL'')', 3);
 select contact_id from leadstream.preview('exists(lead where stage = ''SQL'')');
 select pg_temp.try('exists(lead where is_open)');
 select pg_temp.try('exists(lead where streams contains ''x'')');
 reset role;
 -- and row security holds
-alter table leadstream.lead enable row level security;
-create policy north on leadstream.lead for select to regress_lk using (stage = 'SQL');
+create policy north on leadstream.lead as restrictive for select to regress_lk using (stage = 'SQL');
 set role regress_lk;
 select count(*) as seen, (select count(*) from leadstream.preview('exists(lead)')) as previewed,
 	(select count(*) from contact c where leadstream.is_match('exists(lead)', c.id)) as matched from leadstream.lead;
 reset role;
 drop policy north on leadstream.lead;
-alter table leadstream.lead disable row level security;
 drop owned by regress_lk;
 drop role regress_lk;
 

@@ -41,16 +41,17 @@ select leadstream.create_team('Sales') is not null as made;
 -- as README.md grants it
 grant insert on visit to regress_ls_app;
 grant select (country), update (country) on contact to regress_ls_app;
-grant select on leadstream.board, leadstream.leads, leadstream.matches to regress_ls_bi, regress_ls_sales, regress_ls_market;
-grant select, update on leadstream.lead to regress_ls_sales;
-grant insert on leadstream.lead_event to regress_ls_sales;
+grant select on leadstream.board, leadstream.leads, leadstream.matches to regress_ls_market;
 grant select, delete on leadstream.lead_match to regress_ls_market, regress_ls_rival;
 grant select (id, country, score) on contact to regress_ls_market, regress_ls_rival;
 grant select on visit to regress_ls_market, regress_ls_rival;
 reset role;
-grant select on leadstream.streams to regress_ls_bi, regress_ls_sales, regress_ls_market;
-grant execute on function leadstream.move, leadstream.create_lead("any", text), leadstream.create_lead(text, text) to regress_ls_sales;
-grant select on leadstream.contact_source, leadstream.team, leadstream.stage to regress_ls_sales;
+select leadstream.grant_access('regress_ls_bi', 'report'), leadstream.grant_access('regress_ls_sales', 'sales');
+insert into leadstream.sales_user (sales_user, role) values ('Sally', 'regress_ls_sales');
+insert into leadstream.team_member (team_id, sales_user_id) select team_id, sales_user_id from leadstream.team, leadstream.sales_user;
+grant select on leadstream.streams to regress_ls_market;
+-- whose leads are in sight is a right, too
+grant execute on function leadstream._access_report() to regress_ls_market;
 grant execute on function leadstream.create_stream, leadstream.alter_stream, leadstream.drop_stream,
   leadstream.enable, leadstream.disable, leadstream.clear, leadstream.clear_stream, leadstream.forget_stream,
   leadstream.fetch_history(text), leadstream.fetch_history(text[]), leadstream.make_history,
@@ -169,11 +170,8 @@ alter table contact enable row level security;
 alter table contact force row level security;
 alter table visit enable row level security;
 alter table visit force row level security;
-alter table leadstream.lead enable row level security;
 alter table leadstream.lead force row level security;
-alter table leadstream.lead_match enable row level security;
 alter table leadstream.lead_match force row level security;
-alter table leadstream.lead_event enable row level security;
 alter table leadstream.lead_event force row level security;
 create policy app on visit for insert to regress_ls_app with check (url <> '/forbidden');
 set role regress_ls_app;
@@ -210,9 +208,9 @@ alter table contact no force row level security;
 alter table contact disable row level security;
 alter table visit no force row level security;
 alter table visit disable row level security;
-alter table leadstream.lead disable row level security;
-alter table leadstream.lead_match disable row level security;
-alter table leadstream.lead_event disable row level security;
+alter table leadstream.lead no force row level security;
+alter table leadstream.lead_match no force row level security;
+alter table leadstream.lead_event no force row level security;
 
 --
 -- A role changed between the row and the commit.
@@ -406,7 +404,8 @@ select leadstream.disable(stream) from leadstream.stream where is_enabled;
 select leadstream.detach('firm.visit');
 select leadstream.detach('firm.contact');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
-truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
+truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
+	leadstream.sales_user, leadstream.team_member;
 drop schema firm cascade;
 drop owned by regress_ls_dba, regress_ls_market, regress_ls_rival, regress_ls_sales, regress_ls_bi, regress_ls_app, regress_ls_nobody;
 drop role regress_ls_dba, regress_ls_market, regress_ls_rival, regress_ls_sales, regress_ls_bi, regress_ls_app, regress_ls_nobody;
