@@ -228,7 +228,7 @@ comment on column leadstream.stream_stats.found_by is
 'what is looked up to find the stream: fields of a row of the kind (a), or of its contact (c); every row: the rule asks nothing of either that can be looked up; '
 'each session by itself: it has no keys, see index_streams()';
 comment on column leadstream.stream_stats.is_residual is
-'is every row of the kind the stream''s business?';
+'is every row of the kind, in the account of the stream, its business?';
 
 create function leadstream._version_counts()
 returns table (stream_id integer, rule_version integer, matches bigint)

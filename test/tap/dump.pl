@@ -26,7 +26,7 @@ make_world($node, 'source');
 # them together.
 my @tables = qw(public.contact public.visit public.form public.mail
   leadstream.contact_source leadstream.activity_source leadstream.team
-  leadstream.sales_user leadstream.team_member leadstream.hand_out
+  leadstream.sales_user leadstream.team_member leadstream.hand_out leadstream.access_account
   leadstream.stage leadstream.stream_version leadstream.stream_team leadstream.segment
   leadstream.lead leadstream.lead_match leadstream.lead_event leadstream.due);
 
@@ -78,6 +78,9 @@ sub schema_of
 		select 'function', p.oid::regprocedure::text, p.prosecdef::text, p.proacl::text
 		from pg_proc p where pronamespace = 'leadstream'::regnamespace
 		union all
+		select 'policy', p.polrelid::regclass::text, p.polname || ' ' || pg_get_expr(p.polqual, p.polrelid), c.relrowsecurity::text
+		from pg_policy p join pg_class c on c.oid = p.polrelid
+		union all
 		select 'relation', c.oid::regclass::text, c.relacl::text, pg_get_userbyid(c.relowner)
 		from pg_class c where relkind in ('r', 'p') and relnamespace = 'leadstream'::regnamespace
 		union all
@@ -106,6 +109,10 @@ $node->safe_psql(
 	select leadstream.pause_member('sales', 'Ann');
 	select leadstream.alter_team('sales', hands_out => true), leadstream.create_stage('Demo', 2), leadstream.deactivate_sales_user('Ann');
 	grant select on leadstream.leads, leadstream.lead to dump_reader;
+	create role dump_sales;
+	select leadstream.grant_access('dump_sales', 'sales'), leadstream.grant_access('dump_reader', 'report');
+	insert into leadstream.sales_user (sales_user, role) values ('Sally', 'dump_sales');
+	insert into leadstream.team_member (team_id, sales_user_id) select team_id, sales_user_id from leadstream.team, leadstream.sales_user;
 	insert into contact (id, country, score) select i, case when i % 2 = 0 then 'SE' end, i from generate_series(1, 60) i;
 	select leadstream.create_stream('old', 'exists(form)', '{partners}', E'all forms''\nold and new');
 	select leadstream.create_segment('north', 'country = ''SE''', E'of\nthe north');

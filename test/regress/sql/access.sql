@@ -275,7 +275,7 @@ select leadstream.detach('visit');
 select leadstream.detach('contact');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
-	leadstream.sales_user, leadstream.team_member;
+	leadstream.sales_user, leadstream.team_member restart identity;
 drop schema acc cascade;
 drop owned by regress_acc_anna, regress_acc_bob, regress_acc_app, regress_acc_report, regress_acc_admin, regress_acc_member, regress_acc_stray, regress_acc_dba;
 drop role regress_acc_anna, regress_acc_bob, regress_acc_app, regress_acc_report, regress_acc_admin, regress_acc_member, regress_acc_stray, regress_acc_dba;
