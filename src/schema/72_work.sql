@@ -166,6 +166,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+	perform leadstream._not_null('contact', contact is null);
 	return leadstream.move_contact(format('%s', contact), stage, reason);
 end
 $$;

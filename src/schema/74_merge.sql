@@ -172,6 +172,8 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+	perform leadstream._not_null('from_contact', from_contact is null);
+	perform leadstream._not_null('into_contact', into_contact is null);
 	return leadstream.merge_contacts(format('%s', from_contact), format('%s', into_contact));
 end
 $$;
