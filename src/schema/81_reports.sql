@@ -313,7 +313,7 @@ begin
 			join leadstream.stage s on s.account = case
 				when exists (select from leadstream.stage o where o.account = c.account) then c.account else '' end
 			union all
-			select p.account, p.team, p.stream_id, date_trunc('month', p.entered_at at time zone %7$L)::date, p.stage, null, count(*), count(*) filter (where p.is_there)
+			select p.account, p.team, p.stream_id, date_trunc('month', p.entered_at at time zone %7$L)::date, p.stage, null as entered, count(*), count(*) filter (where p.is_there)
 			from leadstream._lead_step p
 			group by p.account, p.team, p.stream_id, 4, p.stage
 		)
@@ -356,7 +356,7 @@ begin
 			join leadstream.stage s on s.account = case
 				when exists (select from leadstream.stage o where o.account = c.account) then c.account else '' end
 			union all
-			select p.account, p.team, p.stream_id, p.stage, null, count(*), count(*) filter (where p.is_there),
+			select p.account, p.team, p.stream_id, p.stage, null as entered, count(*), count(*) filter (where p.is_there),
 				   percentile_cont(0.5) within group (order by extract(epoch from p.reached_at - p.entered_at) / 86400)
 			from leadstream._lead_step p
 			group by p.account, p.team, p.stream_id, p.stage

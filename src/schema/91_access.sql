@@ -145,7 +145,7 @@ as $$
 	select 'table', r.object, p.privilege
 	from relation r, unnest('{insert,update,delete}'::text[]) as p(privilege)
 	where _access_rights.access = 'admin' and r.relkind = 'r' and r.is_member
-	  and r.relname not in ('contact_source', 'activity_source', 'access_path', 'access_key',
+	  and r.relname not in ('contact_source', 'activity_source', 'access_path', 'access_key', 'attached_table',
 							'access_account')
 	union all
 	-- whose stages are renamed, and contacts merged; what was is not unmade
