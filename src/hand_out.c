@@ -372,14 +372,16 @@ hand_out_team(int32 team_id)
 {
 	Circle		circle = {team_id};
 	Datum	   *leads = palloc(sizeof(Datum) * HAND_OUT_CHUNK);
-	int			n = find_new(team_id, 0, leads);
+	int			n;
 	int32		before;
 	TimestampTz at;
 	Datum		actor = ls_owner_actor();
 	OwnerState	owner;
 	Relation	memberships;
 
-	if (n == 0)
+	/* the extension may have been dropped since, and the leads kept */
+	if (!OidIsValid(ls_catalog_relid("hand_out")) ||
+		(n = find_new(team_id, 0, leads)) == 0)
 		return;
 	take_turn(&circle);
 	before = circle.last;

@@ -108,24 +108,31 @@ comment on function leadstream._move(bigint, text, text) is
 'moves a lead to another stage and notes who did it, when and why in lead_event; a lead in a closed stage leaves the board. '
 'reason: why it stands there, such as why it was lost; it is gone from the lead when it is moved on.';
 
--- The key is read as the contacts' by their type itself.
+-- With the typmod -1 format_type() names char as bpchar, which cuts nothing off.
+create function leadstream._key_literal(contact text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select format('%L::%s', contact, format_type(s.key_type, -1)) from leadstream.contact_source s
+$$;
+comment on function leadstream._key_literal(text) is
+'the text of a key as a constant of its type, for a statement';
+
 create function leadstream._leads_of(contact text) returns setof bigint
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
 	own_account text;
-	source	leadstream.contact_source;
 begin
 	perform leadstream._not_null('contact', contact is null);
 	own_account := leadstream._account();
 	perform leadstream._raise_not_attached();
-	select s.* into source from leadstream.contact_source s;
 	return query execute format(
 		'select l.lead_id from leadstream.lead l '
 		'join leadstream.team t on t.team_id = l.team_id and t.account = $1 '
-		'where l.contact_id %s %L::%s and leadstream.is_in_sight(l.team_id) order by l.team_id',
-		leadstream._key_operator(), contact, source.key_type)
+		'where l.contact_id %s %s and leadstream.is_in_sight(l.team_id) order by l.team_id',
+		leadstream._key_operator(), leadstream._key_literal(contact))
 	using own_account;
 end
 $$;

@@ -108,8 +108,9 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	source	leadstream.contact_source;
 	equals	text;
+	from_key text;
+	into_key text;
 	is_same	boolean;
 	r		record;
 	lead	bigint;
@@ -120,10 +121,10 @@ begin
 	perform leadstream._not_null('into_contact', into_contact is null);
 	perform leadstream._need_fresh('merge_contacts()');
 	perform leadstream._raise_not_attached();
-	select s.* into source from leadstream.contact_source s;
 	equals := leadstream._key_operator();
-	execute format('select %L::%s %s %L::%2$s', from_contact, source.key_type, equals, into_contact)
-	into is_same;
+	from_key := leadstream._key_literal(from_contact);
+	into_key := leadstream._key_literal(into_contact);
+	execute format('select %s %s %s', from_key, equals, into_key) into is_same;
 	if is_same then
 		raise exception 'contact "%" cannot be merged with itself', from_contact
 			using errcode = 'invalid_parameter_value';
@@ -152,12 +153,12 @@ begin
 			notes := notes || format('with lead %s', r.into_lead + r.from_lead - lead);
 		end if;
 	end loop;
-	execute format('update leadstream.lead set contact_id = %L::%s where contact_id %s %L::%2$s',
-				   into_contact, source.key_type, equals, from_contact);
+	execute format('update leadstream.lead set contact_id = %s where contact_id %s %s',
+				   into_key, equals, from_key);
 	-- Also of leads that went before; those written just now had to bear the
 	-- key of their lead.
-	execute format('update leadstream.lead_event set contact_id = %L::%s where contact_id %s %L::%2$s',
-				   into_contact, source.key_type, equals, from_contact);
+	execute format('update leadstream.lead_event set contact_id = %s where contact_id %s %s',
+				   into_key, equals, from_key);
 	for i in 1 .. cardinality(stayed) loop
 		perform leadstream._note_event(stayed[i], leadstream.clock(), 'merged', from_contact, null, notes[i]);
 	end loop;

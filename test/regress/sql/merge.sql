@@ -135,6 +135,18 @@ select leadstream.disable(s) from unnest('{Visitors,Buyers}'::text[]) s;
 select leadstream.detach('visit');
 select leadstream.detach('contact');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+-- keys of a type that cuts off what is too long
+create table client (id char(8) primary key, name text);
+insert into client values ('abc'), ('abd'), ('a');
+select leadstream.attach_contacts('client');
+select leadstream.create_lead('abc', 'West') > 0 as made;
+select leadstream.move_contact('abc', 'SQL');
+select leadstream.move_contact('abd'::char(8), 'SQL');
+select leadstream.merge_contacts('abc', 'abd');
+select leadstream.merge_contacts(id, 'a') from client where id = 'abd';
+select contact_id, stage from leadstream.lead;
+select leadstream.detach('client');
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
 	leadstream.sales_user, leadstream.team_member;
 drop schema shop cascade;
