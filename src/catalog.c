@@ -50,7 +50,10 @@ static struct
 static int	nknown_tables = 0;
 static uint64 names_changed = 0;
 
-/* Indexes of these tables, by the column that they begin with. */
+/*
+ * The indexes of these tables, by the column that they begin with.  Forgotten
+ * when one of the tables changes.
+ */
 #define MAX_KNOWN_INDEXES	16
 
 static struct
