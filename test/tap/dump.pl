@@ -111,8 +111,7 @@ $node->safe_psql(
 	grant select on leadstream.leads, leadstream.lead to dump_reader;
 	create role dump_sales;
 	select leadstream.grant_access('dump_sales', 'sales'), leadstream.grant_access('dump_reader', 'report');
-	insert into leadstream.sales_user (sales_user, role) values ('Sally', 'dump_sales');
-	insert into leadstream.team_member (team_id, sales_user_id) select team_id, sales_user_id from leadstream.team, leadstream.sales_user;
+	select leadstream.create_sales_user('Sally', role => 'dump_sales'), leadstream.add_member('partners', 'Sally');
 	insert into contact (id, country, score) select i, case when i % 2 = 0 then 'SE' end, i from generate_series(1, 60) i;
 	select leadstream.create_stream('old', 'exists(form)', '{partners}', E'all forms''\nold and new');
 	select leadstream.create_segment('north', 'country = ''SE''', E'of\nthe north');
