@@ -15,6 +15,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/typcache.h"
 
@@ -188,6 +189,61 @@ bind_source(BindContext *cxt, BoundAggregate *agg, const RuleNode *path,
 	return result;
 }
 
+/* What needs no rows comes first, and then what is worth most. */
+static int
+cmp_item(const ListCell *a, const ListCell *b)
+{
+	const BoundItem *l = lfirst(a);
+	const BoundItem *r = lfirst(b);
+	bool		l_rows = l->node->kind != BOUND_TEST || l->node->refs != NIL;
+	bool		r_rows = r->node->kind != BOUND_TEST || r->node->refs != NIL;
+
+	if (l_rows != r_rows)
+		return l_rows ? 1 : -1;
+	return l->points > r->points ? -1 : l->points < r->points;
+}
+
+/*
+ * Bind what a score is made of.  Its conditions are bound as any others are, so
+ * that their aggregates are those of the rule, and each can be judged by
+ * itself; in an order by which it turns out early whether a high score is out
+ * of reach.
+ */
+static void
+bind_items(BindContext *cxt, BoundAggregate *agg, const RuleNode *node)
+{
+	if (cxt->in_score)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a score rule cannot speak of a score"),
+				 errhint("Say in the score rule what that score is made of.")));
+	cxt->in_score = true;
+	for (uint32 i = 0; i < node->nkids; i++)
+	{
+		const RuleNode *points = ls_rule_kid(node, i);
+		BoundItem  *item = palloc(sizeof(BoundItem));
+
+		item->points = atol(ls_rule_text(points));
+		item->node = ls_bind_node(cxt, ls_rule_kid(points, 0), false);
+		agg->items = lappend(agg->items, item);
+	}
+	cxt->in_score = false;
+	list_sort(agg->items, cmp_item);
+	agg->value_type = agg->result_type = NUMERICOID;
+	agg->enough = PG_INT64_MAX;
+}
+
+const RuleNode *
+ls_bind_first_aggregate(const RuleNode *node)
+{
+	const RuleNode *found = node->kind == RULE_AGGREGATE ? node : NULL;
+
+	check_stack_depth();
+	for (uint32 i = 0; i < node->nkids && found == NULL; i++)
+		found = ls_bind_first_aggregate(ls_rule_kid(node, i));
+	return found;
+}
+
 int
 ls_bind_aggregate(BindContext *cxt, const RuleNode *node)
 {
@@ -203,6 +259,13 @@ ls_bind_aggregate(BindContext *cxt, const RuleNode *node)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("an \"only\" filter cannot read other activities"),
 				 errhint("Filter by columns of the activity alone.")));
+	if (cxt->here && ls_bind_first_aggregate(node)->op == RULE_AGG_SCORE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a score cannot stand inside a where"),
+				 errdetail("A where speaks of one row of \"%s\" at a time, a score of the contact.",
+						   cxt->here->kind),
+				 errhint("Join the two with and, outside.")));
 	if (cxt->here)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -218,6 +281,12 @@ ls_bind_aggregate(BindContext *cxt, const RuleNode *node)
 
 	agg->func = (RuleAggregate) node->op;
 	agg->text = text.data;
+	if (agg->func == RULE_AGG_SCORE)
+	{
+		bind_items(cxt, agg, node);
+		cxt->bound->aggregates = lappend(cxt->bound->aggregates, agg);
+		return list_length(cxt->bound->aggregates) - 1;
+	}
 	for (uint32 i = 0; i < node->nkids; i++)
 	{
 		const RuleNode *kid = ls_rule_kid(node, i);

@@ -48,6 +48,7 @@ typedef struct BindContext
 	ActivitySource *here;		/* the kind whose where is bound, or NULL */
 	bool		only_filter;	/* the where is an "only" filter */
 	bool		apart;			/* see ls_rule_bind_apart */
+	bool		in_score;		/* a condition of a score is bound */
 	char	   *zone;			/* the zone as an SQL literal */
 } BindContext;
 
@@ -66,6 +67,12 @@ extern char *ls_bind_what(const Operand *operand);
 
 /* bind_aggregate.c: the aggregate's index in the rule; an equal one serves again. */
 extern int	ls_bind_aggregate(BindContext *cxt, const RuleNode *node);
+
+/* bind_aggregate.c: the first aggregate in a part of a rule, or NULL. */
+extern const RuleNode *ls_bind_first_aggregate(const RuleNode *node);
+
+/* rule_bind.c: a condition, or its negation, as a tree of tests. */
+extern BoundNode *ls_bind_node(BindContext *cxt, const RuleNode *node, bool negated);
 
 /* rule_bind.c: a condition without aggregates as one expression. */
 extern BoundExpr *ls_bind_condition(BindContext *cxt, const RuleNode *node);

@@ -59,6 +59,17 @@
 #define SEGMENT_NAME				3
 #define SEGMENT_RULE				5
 
+#define SCORE_SET_ID				1
+#define SCORE_SET_ACCOUNT			2
+#define SCORE_SET_NAME				3
+#define SCORE_SET_IS_ENABLED		5
+
+#define SCORE_RULE_ID				1
+#define SCORE_RULE_SET				2
+#define SCORE_RULE_RULE				5
+#define SCORE_RULE_POINTS			6
+#define SCORE_RULE_IS_ENABLED		7
+
 #define STREAM_TEAM_STREAM			1
 #define STREAM_TEAM_TEAM			2
 

@@ -8,7 +8,9 @@
  * stream whose rule cannot be bound just then, say because its tables come
  * later in the dump, is entered as one without keys.  Sessions find such a
  * stream by themselves, at the price of binding it before their first row;
- * index_streams() gives all streams their keys.
+ * index_streams() gives all streams their keys.  So is one that speaks of a
+ * score, where it does not come from enable(): nobody knows whether all of the
+ * score rules are there yet.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,6 +29,7 @@
 #include "due.h"
 #include "follow.h"
 #include "key_store.h"
+#include "segment.h"
 #include "stream_cache.h"
 
 PG_FUNCTION_INFO_V1(leadstream_enter_stream);
@@ -105,7 +108,10 @@ leadstream_enter_stream(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
 		/* most begin disabled: nothing to do but to forget an older one's */
-		(void) enter_stream(&old);
+		if (old.is_enabled && ls_rule_looks_up_scores(old.rule, old.account))
+			ls_keys_replace(old.stream_id, NULL, true, NULL, NULL, 0);
+		else
+			(void) enter_stream(&old);
 		return PointerGetDatum(NULL);
 	}
 	ls_stream_row(&row, trigdata->tg_newtuple, desc);

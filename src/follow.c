@@ -114,6 +114,8 @@ static const char *const rename_statements[] = {
 
 	"update leadstream.segment s set " NEW_RULE("rule") " where " IS_OTHER("rule"),
 
+	"update leadstream.score_rule s set " NEW_RULE("rule") " where " IS_OTHER("rule"),
+
 	"update leadstream.stream_version s set " NEW_RULE("rule") ", " NEW_RULE("expanded")
 	" where " IS_OTHER("rule") " or " IS_OTHER("expanded"),
 

@@ -52,6 +52,7 @@ PG_FUNCTION_INFO_V1(leadstream_rule_sql);
 PG_FUNCTION_INFO_V1(leadstream_history_sql);
 PG_FUNCTION_INFO_V1(leadstream_period_sql);
 PG_FUNCTION_INFO_V1(leadstream_instant_sql);
+PG_FUNCTION_INFO_V1(leadstream_score_sql);
 PG_FUNCTION_INFO_V1(leadstream_is_match);
 PG_FUNCTION_INFO_V1(leadstream_live_matches);
 PG_FUNCTION_INFO_V1(leadstream_make_history);
@@ -146,7 +147,7 @@ leadstream_rule_kinds(PG_FUNCTION_ARGS)
 	Datum	   *elems;
 	ListCell   *lc;
 
-	if (ls_rule_segment_names(rule))
+	if (ls_rule_names_others(rule))
 		rule = ls_segments_try(rule, segment_account(ls_catalog_contacts(), account), NULL);
 	names = ls_rule_kind_names(rule);
 	elems = palloc(sizeof(Datum) * Max(list_length(names), 1));
@@ -186,6 +187,23 @@ leadstream_period_sql(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(ls_rule_to_period_sql(bound,
 														   ls_asked_account(bound->contacts),
 														   &period)));
+}
+
+/* _score_sql(rule, at timestamptz) -> text; for whoever may read what it names */
+Datum
+leadstream_score_sql(PG_FUNCTION_ARGS)
+{
+	BoundRule  *bound = bind_now(PG_GETARG_RULE_P(0));
+	char	   *sql;
+
+	ls_segments_check_rights(PG_GETARG_RULE_P(0));
+	sql = ls_rule_to_score_sql(bound, ls_asked_account(bound->contacts),
+							   PG_GETARG_TIMESTAMPTZ(1));
+	if (sql == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the rule compares no score")));
+	PG_RETURN_TEXT_P(cstring_to_text(sql));
 }
 
 /* _instant_sql(rule, at timestamptz) -> text */
@@ -242,8 +260,8 @@ match_cache(FunctionCallInfo fcinfo, const Rule *rule)
 	MemoryContext oldcxt;
 	ListCell   *lc;
 
-	/* between two calls somebody may have altered a segment */
-	if (ls_rule_segment_names(rule))
+	/* between two calls somebody may have altered what it names */
+	if (ls_rule_names_others(rule))
 		rule = ls_segments_put(rule, segment_account(ls_catalog_need_contacts(), ""), NULL);
 	/* between two calls somebody may have altered a table */
 	foreach(lc, cache ? cache->relids : NIL)

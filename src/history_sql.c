@@ -97,8 +97,10 @@ ls_rule_threshold_sql(const BoundRule *bound, const char *account,
 	if (list_length(bound->aggregates) != 1)
 		return false;
 	agg = linitial(bound->aggregates);
+	if (list_length(agg->sources) != 1)
+		return false;
 	s = linitial(agg->sources);
-	if (list_length(agg->sources) != 1 || s->source->time_name == NULL ||
+	if (s->source->time_name == NULL ||
 		ls_source_is_own(s->source) ||
 		(s->where && s->where->is_timeline))
 		return false;

@@ -19,6 +19,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 
 #include "program_rows.h"
 #include "value.h"
@@ -161,9 +162,9 @@ is_variable(Node *node, void *context)
 	return expression_tree_walker(node, is_variable, context);
 }
 
-/* The value of an aggregate over no rows. */
+/* The value of an aggregate over no rows; of a score it is known. */
 static void
-set_empty(const BoundAggregate *agg, ParamExternData *param)
+set_empty(const BoundAggregate *agg, int64 score, ParamExternData *param)
 {
 	NumberSum	sum;
 
@@ -180,6 +181,9 @@ set_empty(const BoundAggregate *agg, ParamExternData *param)
 		case RULE_AGG_SUM:
 			ls_sum_start(&sum);
 			param->value = NumericGetDatum(ls_sum_total(&sum));
+			break;
+		case RULE_AGG_SCORE:
+			param->value = NumericGetDatum(int64_to_numeric(score));
 			break;
 		default:
 			param->value = (Datum) 0;
@@ -200,6 +204,30 @@ reads_elements(const BoundAggregate *agg)
 	return false;
 }
 
+static bool node_needs_rows(const RuleProgram *program, const NodeProgram *node);
+
+/*
+ * The value of a score over no rows; the highest it can have, if that depends
+ * on the contact.  False where nothing can be said of the test by that.
+ */
+static bool
+score_when_empty(const RuleProgram *program, const NodeProgram *node,
+				 const AggregateProgram *agg, int64 *result)
+{
+	ListCell   *lc;
+
+	*result = 0;
+	foreach(lc, agg->bound->items)
+	{
+		if (node_needs_rows(program, agg->items[foreach_current_index(lc)]))
+			continue;
+		if (!node->is_rising)
+			return false;
+		*result += Max(((BoundItem *) lfirst(lc))->points, 0);
+	}
+	return true;
+}
+
 /* What a test says of a contact without rows, if it can say so. */
 static bool
 is_false_when_empty(const RuleProgram *program, const NodeProgram *node)
@@ -208,12 +236,24 @@ is_false_when_empty(const RuleProgram *program, const NodeProgram *node)
 	ExprContext *econtext = shared_econtext();
 	MemoryContext oldcxt;
 	ExprState  *state;
+	int64	   *scores;
 	ListCell   *lc;
 	bool		isnull;
 	bool		result;
 
 	if (bound->test->is_timeline || is_variable((Node *) node->test.expr, NULL))
 		return false;
+
+	/* before any parameter is set, for it takes other tests */
+	scores = palloc0(sizeof(int64) * Max(list_length(bound->refs), 1));
+	foreach(lc, bound->refs)
+	{
+		const AggregateProgram *agg = &program->aggregates[lfirst_int(lc)];
+
+		if (agg->bound->func == RULE_AGG_SCORE &&
+			!score_when_empty(program, node, agg, &scores[foreach_current_index(lc)]))
+			return false;
+	}
 
 	/* a contact that has come just now may have them */
 	foreach(lc, bound->refs)
@@ -224,6 +264,7 @@ is_false_when_empty(const RuleProgram *program, const NodeProgram *node)
 	oldcxt = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
 	foreach(lc, bound->refs)
 		set_empty(program->aggregates[lfirst_int(lc)].bound,
+				  scores[foreach_current_index(lc)],
 				  &program->params->params[foreach_current_index(lc) + 1]);
 	econtext->ecxt_param_list_info = program->params;
 	state = ls_program_compile_expr(program, node->test.expr);

@@ -41,7 +41,6 @@ typedef struct TestRefs
 	List	   *truer;			/* of int (bool), beside refs */
 } TestRefs;
 
-static BoundNode *bind_node(BindContext *cxt, const RuleNode *node, bool negated);
 
 /* ----------
  * Aggregates.
@@ -50,20 +49,15 @@ static BoundNode *bind_node(BindContext *cxt, const RuleNode *node, bool negated
 static bool
 has_aggregate(const RuleNode *node)
 {
-	check_stack_depth();
-	if (node->kind == RULE_AGGREGATE)
-		return true;
-	for (uint32 i = 0; i < node->nkids; i++)
-		if (has_aggregate(ls_rule_kid(node, i)))
-			return true;
-	return false;
+	return ls_bind_first_aggregate(node) != NULL;
 }
 
+/* Is it in force but where it has to be large?  So is a score. */
 static bool
 is_count(const BoundAggregate *agg)
 {
 	return agg->func == RULE_AGG_EXISTS || agg->func == RULE_AGG_COUNT ||
-		agg->func == RULE_AGG_COUNT_DISTINCT;
+		agg->func == RULE_AGG_COUNT_DISTINCT || agg->func == RULE_AGG_SCORE;
 }
 
 /* An aggregate as an operand of a test; the test remembers it in refs. */
@@ -430,8 +424,8 @@ bind_aggregate_test(BindContext *cxt, const RuleNode *node, bool negated)
 	}
 }
 
-static BoundNode *
-bind_node(BindContext *cxt, const RuleNode *node, bool negated)
+BoundNode *
+ls_bind_node(BindContext *cxt, const RuleNode *node, bool negated)
 {
 	List	   *kids = NIL;
 
@@ -446,11 +440,11 @@ bind_node(BindContext *cxt, const RuleNode *node, bool negated)
 		case RULE_AND:
 		case RULE_OR:
 			for (uint32 i = 0; i < node->nkids; i++)
-				kids = lappend(kids, bind_node(cxt, ls_rule_kid(node, i), negated));
+				kids = lappend(kids, ls_bind_node(cxt, ls_rule_kid(node, i), negated));
 			return make_junction((node->kind == RULE_AND) != negated ?
 								 BOUND_AND : BOUND_OR, kids);
 		case RULE_NOT:
-			return bind_node(cxt, ls_rule_kid(node, 0), !negated);
+			return ls_bind_node(cxt, ls_rule_kid(node, 0), !negated);
 		case RULE_ALONE:
 			{
 				const RuleNode *kid = ls_rule_kid(node, 0);
@@ -511,6 +505,10 @@ is_foreign(const BoundRule *bound)
 			if (source->where && source->where->foreign)
 				return true;
 		}
+	foreach(lc, bound->aggregates)
+		foreach(lc2, ((BoundAggregate *) lfirst(lc))->items)
+			if (tree_is_foreign(((BoundItem *) lfirst(lc2))->node))
+				return true;
 	return bound->foreign || tree_is_foreign(bound->root);
 }
 
@@ -550,7 +548,7 @@ bind_rule(const Rule *rule, ContactSource *contacts, List *activities, bool apar
 	cxt.bound->contacts = contacts;
 	cxt.activities = activities;
 	cxt.zone = quote_literal_cstr(contacts->zone);
-	cxt.bound->root = bind_node(&cxt, ls_rule_root(rule), false);
+	cxt.bound->root = ls_bind_node(&cxt, ls_rule_root(rule), false);
 	cxt.bound->foreign = is_foreign(cxt.bound);
 	if (apart)
 		bind_fields(&cxt, ls_rule_root(rule));

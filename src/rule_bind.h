@@ -41,12 +41,15 @@ typedef struct BoundSource
 	char	   *value;			/* SQL of the aggregated value, or NULL */
 } BoundSource;
 
+typedef struct BoundNode BoundNode;
+
 typedef struct BoundAggregate
 {
 	RuleAggregate func;
 	char	   *text;			/* canonical text, by which equal ones are one */
 	List	   *sources;		/* of BoundSource *; more than one for exists
-								 * and count only */
+								 * and count only, none for a score */
+	List	   *items;			/* score: of BoundItem * */
 	Interval   *within;			/* or NULL */
 	Interval   *older;			/* or NULL */
 	Oid			value_type;		/* of the aggregated value (InvalidOid: none) */
@@ -68,7 +71,7 @@ typedef enum BoundKind
  * order of v1, v2, ...; truer tells of each whether one more row that counts
  * makes the test (with its negation) truer: see DESIGN, "in force".
  */
-typedef struct BoundNode
+struct BoundNode
 {
 	BoundKind	kind;
 	List	   *kids;			/* AND, OR: of BoundNode * */
@@ -77,7 +80,7 @@ typedef struct BoundNode
 	List	   *refs;			/* TEST: of int, indexes into aggregates */
 	List	   *truer;			/* TEST: of int (bool), beside refs */
 	const RuleNode *origin;		/* TEST: what was written */
-} BoundNode;
+};
 
 /* A field that a test outside any aggregate reads. */
 typedef struct BoundField
@@ -86,6 +89,16 @@ typedef struct BoundField
 	char	   *sql;
 	Oid			type;
 } BoundField;
+
+/*
+ * What a score is made of: points that are earned while a condition is true.
+ * The condition speaks of the other aggregates of the rule.
+ */
+typedef struct BoundItem
+{
+	int64		points;
+	BoundNode  *node;
+} BoundItem;
 
 typedef struct BoundRule
 {

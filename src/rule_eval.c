@@ -441,6 +441,68 @@ judge_by_limit(Judge *judge, RuleProgram *program, NodeProgram *node, bool *resu
 	return total == 0 || node->says_none == *result;
 }
 
+static bool judge_node(Judge *judge, RuleProgram *program, NodeProgram *node,
+					   AggregateValue *values, bool *fresh);
+
+/* Would the test be true of this score? */
+static bool
+test_of_score(Judge *judge, RuleProgram *program, NodeProgram *node, int64 score)
+{
+	MemoryContext oldcxt = MemoryContextSwitchTo(judge->contact_mcxt);
+	Datum		value = NumericGetDatum(int64_to_numeric(score));
+
+	MemoryContextSwitchTo(oldcxt);
+	ls_judge_set_param(program, node->bound, 0, value, false);
+	return ls_judge_eval_test(judge, program, node);
+}
+
+/*
+ * Add up what the contact has earned.  A row of the running statement counts in
+ * it that counts in a condition which is true and earns points.
+ *
+ * Most contacts are far below what a test asks for.  If less than the most that
+ * is still to be had does no harm to it, we are done, and say false, once that
+ * is not enough.
+ */
+static bool
+compute_score(Judge *judge, RuleProgram *program, NodeProgram *node, AggregateProgram *agg,
+			  AggregateValue *values, AggregateValue *result)
+{
+	MemoryContext oldcxt;
+	int64		score = 0;
+	int64		most = 0;
+	ListCell   *lc;
+
+	result->fresh = false;
+	foreach(lc, agg->bound->items)
+		most += Max(((BoundItem *) lfirst(lc))->points, 0);
+	foreach(lc, agg->bound->items)
+	{
+		int64		points = ((BoundItem *) lfirst(lc))->points;
+		bool		fresh = false;
+		bool		is_true;
+
+		is_true = judge_node(judge, program, agg->items[foreach_current_index(lc)], values,
+							 agg->wants_fresh && points > 0 ? &fresh : NULL);
+		if (is_true)
+		{
+			score += points;
+			result->fresh |= fresh;
+		}
+		if (points == 0 || is_true == (points > 0))
+			continue;
+		most -= Abs(points);
+		if (node->is_rising && !test_of_score(judge, program, node, most))
+			return false;
+	}
+	oldcxt = MemoryContextSwitchTo(judge->contact_mcxt);
+	result->value = NumericGetDatum(int64_to_numeric(score));
+	MemoryContextSwitchTo(oldcxt);
+	result->isnull = false;
+	result->known = true;
+	return true;
+}
+
 static bool
 judge_test(Judge *judge, RuleProgram *program, NodeProgram *node,
 		   AggregateValue *values, bool *fresh)
@@ -454,10 +516,21 @@ judge_test(Judge *judge, RuleProgram *program, NodeProgram *node,
 		return result;
 	foreach(lc, bound->refs)
 	{
+		AggregateProgram *agg = &program->aggregates[lfirst_int(lc)];
 		AggregateValue *value = &values[lfirst_int(lc)];
 
-		if (!value->known)
-			compute_aggregate(judge, &program->aggregates[lfirst_int(lc)], value);
+		if (value->known)
+			continue;
+		if (agg->bound->func != RULE_AGG_SCORE)
+			compute_aggregate(judge, agg, value);
+		else if (!compute_score(judge, program, node, agg, values, value))
+			return false;
+	}
+	/* when all are known, for to know a score takes other tests */
+	foreach(lc, bound->refs)
+	{
+		AggregateValue *value = &values[lfirst_int(lc)];
+
 		ls_judge_set_param(program, bound, foreach_current_index(lc), value->value, value->isnull);
 	}
 	result = ls_judge_eval_test(judge, program, node);

@@ -43,6 +43,7 @@
 #define RULE_MAX_DEPTH			100
 #define RULE_MAX_NODES			10000
 #define RULE_MAX_NUMBER_DIGITS	100 /* digits of one number, exponent applied */
+#define RULE_MAX_POINTS			1000000000	/* that one condition of a score is worth */
 
 typedef enum RuleKind
 {
@@ -76,7 +77,10 @@ typedef enum RuleKind
 								 * next; kids: RULE_SHIFT for today */
 
 	/* a condition too; numbers are never changed, so it stands here */
-	RULE_SEGMENT				/* text: name of a rule kept by name */
+	RULE_SEGMENT,				/* text: name of a rule kept by name */
+
+	RULE_POINTS					/* of a score; text: a whole number; kid: the
+								 * condition that earns it */
 } RuleKind;
 
 typedef enum RuleOp
@@ -99,7 +103,10 @@ typedef enum RuleAggregate
 	RULE_AGG_COUNT,				/* kids: kinds */
 	RULE_AGG_COUNT_DISTINCT,	/* kid: path kind.field... */
 	RULE_AGG_SUM, RULE_AGG_AVG, RULE_AGG_MIN, RULE_AGG_MAX,
-	RULE_AGG_FIRST, RULE_AGG_LAST
+	RULE_AGG_FIRST, RULE_AGG_LAST,
+	RULE_AGG_SCORE				/* text: the score set, or none for all of them;
+								 * kids: RULE_POINTS, or none where it is still
+								 * to be looked up (segment.h) */
 } RuleAggregate;
 
 typedef enum RulePeriod
@@ -110,6 +117,12 @@ typedef enum RulePeriod
 
 /* The test is written in its negative form: "not like", "is not null", ... */
 #define RULE_FLAG_NEGATED		0x01
+
+/*
+ * The conditions of the score were looked up: its text is that of the call.
+ * Never stored in a table.
+ */
+#define RULE_FLAG_LOOKED_UP		0x02
 
 typedef struct RuleNode
 {

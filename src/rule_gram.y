@@ -59,6 +59,7 @@ static const char *calendar_unit(RuleParser *parser, const char *name,
 static bool check_name(RuleParser *parser, const char *name, int location);
 static bool check_subscript(RuleParser *parser, const char *number,
 							int location);
+static bool check_points(RuleParser *parser, const char *number, int location);
 %}
 
 %code requires {
@@ -114,13 +115,14 @@ static void ls_rule_yyerror(YYLTYPE *location, RuleParser *parser,
 
 /* names, unless "(" follows */
 %token <word>	W_ALL W_ANY W_AVG W_CONTAINS W_COUNT W_EMPTY W_ENDS W_EXISTS
-				W_FIRST W_ILIKE W_LAST W_LIKE W_MAX W_MIN W_NEXT W_SEGMENT
-				W_STARTS W_SUM W_THIS W_TOMORROW W_WITH W_YESTERDAY
+				W_FIRST W_ILIKE W_LAST W_LIKE W_MAX W_MIN W_NEXT W_SCORE
+				W_SEGMENT W_STARTS W_SUM W_THIS W_TOMORROW W_WITH W_YESTERDAY
 
 %type <item>	expr conj neg prim pred negatable
 				operand rhs literal clock period path aggregate shift
+				score_item
 				opt_where opt_within opt_older within older
-%type <list>	rhs_list rhs_items shifts kinds rows
+%type <list>	rhs_list rhs_items shifts kinds rows score_items
 %type <num>		cmp match negation what sign func relative
 %type <str>		number interval span name label
 %type <word>	unit unreserved reserved calendar
@@ -482,6 +484,39 @@ aggregate:
 		}
 	| func '(' path rows ')'
 		{ $$ = make_item(RULE_AGGREGATE, $1, NULL, lcons($3, $4), @1); }
+	| W_SCORE '(' ')'
+		{ $$ = make_item(RULE_AGGREGATE, RULE_AGG_SCORE, NULL, NIL, @1); }
+	| W_SCORE '(' score_items ')'
+		{ $$ = make_item(RULE_AGGREGATE, RULE_AGG_SCORE, NULL, $3, @1); }
+	| W_SCORE '(' STRING ')'
+		{
+			if (!check_name(parser, $3, @3))
+				YYABORT;
+			$$ = make_item(RULE_AGGREGATE, RULE_AGG_SCORE, $3, NIL, @1);
+		}
+	| W_SCORE '(' STRING ',' score_items ')'
+		{
+			if (!check_name(parser, $3, @3))
+				YYABORT;
+			$$ = make_item(RULE_AGGREGATE, RULE_AGG_SCORE, $3, $5, @1);
+		}
+	;
+
+/* what the conditions of a score are worth, written out */
+score_items:
+	score_item
+		{ $$ = list_make1($1); }
+	| score_items ',' score_item
+		{ $$ = lappend($1, $3); }
+	;
+
+score_item:
+	number W_WHERE expr
+		{
+			if (!check_points(parser, $1, @1))
+				YYABORT;
+			$$ = make_item(RULE_POINTS, 0, $1, list_make1($3), @1);
+		}
 	;
 
 func:
@@ -571,6 +606,7 @@ unreserved:
 	| W_MAX
 	| W_MIN
 	| W_NEXT
+	| W_SCORE
 	| W_SEGMENT
 	| W_STARTS
 	| W_SUM
@@ -875,6 +911,24 @@ check_subscript(RuleParser *parser, const char *number, int location)
 				errdetail("At character %d of the rule.",
 						  ls_rule_position(parser, location)),
 				errhint("A subscript is a whole number from 0 to 999999999.")));
+}
+
+/* Check what a condition of a score is worth; number is canonical. */
+static bool
+check_points(RuleParser *parser, const char *number, int location)
+{
+	int			len = strlen(number);
+
+	if (len <= 11 && strspn(number, "-0123456789") == len &&
+		atol(number) <= RULE_MAX_POINTS && atol(number) >= -RULE_MAX_POINTS)
+		return true;
+	ls_ereturn(parser->escontext, false,
+			   (errcode(ERRCODE_SYNTAX_ERROR),
+				errmsg("invalid number of points %s in rule", number),
+				errdetail("At character %d of the rule.",
+						  ls_rule_position(parser, location)),
+				errhint("Points are a whole number from %d to %d.",
+						-RULE_MAX_POINTS, RULE_MAX_POINTS)));
 }
 
 /* Report what bison complains about: the current token, or its own stack. */

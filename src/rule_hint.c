@@ -258,8 +258,10 @@ hint_for_parenthesis(const RuleParser *parser, const char *previous)
 		return "Parentheses group conditions; an operand stands without them.";
 	if (strcmp(previous, "segment") == 0)
 		return "segment('name') is a condition by itself, true or false; it is compared with nothing.";
+	if (strcmp(previous, "score") == 0)
+		return "A score is score(), of all score sets, or score('name'), of one.";
 	if (is_name(previous) && previous[0] != '"')
-		return psprintf("There is no function \"%s\" in rules; there are exists, count, sum, avg, min, max, first, last and segment.",
+		return psprintf("There is no function \"%s\" in rules; there are exists, count, sum, avg, min, max, first, last, score and segment.",
 						token_text(parser, parser->recent[1]));
 	return NULL;
 }

@@ -362,6 +362,23 @@ digest_source(const BoundSource *s)
 	return digest;
 }
 
+static NodeProgram *compile_node(CompileState *state, BoundNode *kept,
+								 const BoundNode *bound);
+
+/* The conditions of a score. */
+static void
+compile_items(CompileState *state, AggregateProgram *agg, const BoundAggregate *bound)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	agg->items = palloc(sizeof(NodeProgram *) * Max(list_length(bound->items), 1));
+	forboth(lc, bound->items, lc2, agg->bound->items)
+		agg->items[foreach_current_index(lc)] =
+			compile_node(state, ((BoundItem *) lfirst(lc2))->node,
+						 ((BoundItem *) lfirst(lc))->node);
+}
+
 static void
 compile_aggregate(CompileState *state, AggregateProgram *agg, BoundAggregate *kept,
 				  const BoundAggregate *bound)
@@ -413,6 +430,8 @@ compile_aggregate(CompileState *state, AggregateProgram *agg, BoundAggregate *ke
 			compile_key(source, rel);
 		table_close(rel, NoLock);
 	}
+	if (bound->func == RULE_AGG_SCORE)
+		compile_items(state, agg, bound);
 	if (OidIsValid(bound->value_type))
 	{
 		Oid			type = type_is_array(bound->value_type) ? TEXTOID : bound->value_type;
@@ -487,6 +506,9 @@ compile_node(CompileState *state, BoundNode *kept, const BoundNode *bound)
 		if (bound->test->is_timeline)
 			node->timeline.expr = timeline_of(node->test.expr);
 		node->by_limit = is_limitable(state->bound, bound);
+		node->is_rising = list_length(bound->refs) == 1 &&
+			ls_rule_test_rises(list_nth(state->bound->aggregates, linitial_int(bound->refs)),
+							   bound, linitial_int(bound->truer));
 		if (bound->refs == NIL && !bound->test->is_timeline)
 			node->test_expr = node->test.expr;
 		return node;
@@ -534,6 +556,8 @@ keep_interval(const Interval *interval)
 	return kept;
 }
 
+static BoundNode *keep_node(const BoundNode *node);
+
 static BoundAggregate *
 keep_aggregate(const BoundAggregate *agg)
 {
@@ -565,6 +589,15 @@ keep_aggregate(const BoundAggregate *agg)
 			source->source = own;
 		}
 		kept->sources = lappend(kept->sources, source);
+	}
+	kept->items = NIL;
+	foreach(lc, agg->items)
+	{
+		BoundItem  *item = palloc(sizeof(BoundItem));
+
+		item->points = ((BoundItem *) lfirst(lc))->points;
+		item->node = keep_node(((BoundItem *) lfirst(lc))->node);
+		kept->items = lappend(kept->items, item);
 	}
 	return kept;
 }
@@ -616,6 +649,20 @@ max_refs(const BoundNode *node)
 	return most;
 }
 
+/* The most aggregates that any test of the rule speaks of. */
+static int
+most_refs(const BoundRule *bound)
+{
+	int			most = max_refs(bound->root);
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, bound->aggregates)
+		foreach(lc2, ((BoundAggregate *) lfirst(lc))->items)
+			most = Max(most, max_refs(((BoundItem *) lfirst(lc2))->node));
+	return most;
+}
+
 RuleProgram *
 ls_program_make(const BoundRule *bound)
 {
@@ -654,7 +701,7 @@ ls_program_make(const BoundRule *bound)
 	foreach(lc, bound->fields)
 		program->fields[foreach_current_index(lc)].expr =
 			plan(&state, ((BoundField *) lfirst(lc))->sql, false, false, NULL, NULL);
-	program->params = makeParamList(1 + max_refs(bound->root));
+	program->params = makeParamList(1 + most_refs(bound));
 	program->params->params[0].ptype = TIMESTAMPTZOID;
 
 	free_parsestate(state.pstate);

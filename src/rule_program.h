@@ -42,11 +42,14 @@ typedef struct SourceProgram
 	Oid		   *key_collations;
 } SourceProgram;
 
+struct NodeProgram;
+
 typedef struct AggregateProgram
 {
 	BoundAggregate *bound;
 	SourceProgram *sources;
 	int			nsources;
+	struct NodeProgram **items; /* of a score, beside bound->items */
 	int16		value_len;
 	bool		value_byval;
 	FmgrInfo	value_cmp;		/* min, max, count(distinct) */
@@ -60,6 +63,8 @@ typedef struct NodeProgram
 	struct NodeProgram **kids;
 	Piece		test;
 	Piece		timeline;		/* of a test with the clock in it */
+	bool		is_rising;		/* of one aggregate, that less of it never
+								 * makes the test truer */
 	bool		by_limit;		/* of a count, that it can be worth limiting
 								 * before any row is looked at; */
 	bool		knows_none;		/* then, once asked, */

@@ -288,6 +288,30 @@ exists_timeline(SqlContext *cxt, int index)
 	return buf.data;
 }
 
+static char *node_timeline(SqlContext *cxt, const BoundNode *node);
+
+/* The step function of a score: of a sum of rows that count while it is true. */
+static char *
+score_pieces(SqlContext *cxt, const BoundAggregate *agg)
+{
+	StringInfoData spans;
+	StringInfoData points;
+	ListCell   *lc;
+
+	initStringInfo(&spans);
+	initStringInfo(&points);
+	foreach(lc, agg->items)
+	{
+		BoundItem  *item = lfirst(lc);
+		const char *separator = foreach_current_index(lc) ? ", " : "";
+
+		appendStringInfo(&spans, "%s%s", separator, node_timeline(cxt, item->node));
+		appendStringInfo(&points, "%s" INT64_FORMAT, separator, item->points);
+	}
+	return psprintf("leadstream.sum_pieces(array[%s]::pg_catalog.tstzmultirange[], array[%s]::pg_catalog.numeric[])",
+					spans.data, points.data);
+}
+
 /* The step function of an aggregate, as a function call in FROM. */
 static char *
 pieces(SqlContext *cxt, int index)
@@ -296,6 +320,8 @@ pieces(SqlContext *cxt, int index)
 	StringInfoData spans;
 	const char *name = NULL;
 
+	if (agg->func == RULE_AGG_SCORE)
+		return score_pieces(cxt, agg);
 	initStringInfo(&spans);
 	for (int n = 0; n < list_length(agg->sources); n++)
 	{
@@ -335,6 +361,8 @@ pieces(SqlContext *cxt, int index)
 			break;
 		case RULE_AGG_LAST:
 			name = "last_pieces";
+			break;
+		case RULE_AGG_SCORE:
 			break;
 	}
 	return psprintf("leadstream.%s(%s, %s.vals)", name, spans.data, source_alias(index, 0));
@@ -402,6 +430,26 @@ node_timeline(SqlContext *cxt, const BoundNode *node)
 	return buf.data;
 }
 
+static char *node_arrivals(SqlContext *cxt, const BoundNode *node);
+
+/* The same of the conditions of a score that earn points. */
+static void
+append_score_arrivals(SqlContext *cxt, StringInfo buf, const BoundAggregate *agg)
+{
+	ListCell   *lc;
+
+	foreach(lc, agg->items)
+	{
+		const BoundItem *item = lfirst(lc);
+		char	   *arrivals = item->points > 0 ? node_arrivals(cxt, item->node) : NULL;
+
+		if (arrivals)
+			appendStringInfo(buf, "%s(%s OPERATOR(pg_catalog.*) %s)",
+							 buf->len ? " OPERATOR(pg_catalog.+) " : "", arrivals,
+							 node_timeline(cxt, item->node));
+	}
+}
+
 /*
  * The instants at which a row begins to count in a condition in force, where
  * the node is true; NULL if there are none.  To be cut to where it is.
@@ -423,6 +471,8 @@ node_arrivals(SqlContext *cxt, const BoundNode *node)
 
 			if (!lfirst_int(lc2))
 				continue;
+			if (agg->func == RULE_AGG_SCORE)
+				append_score_arrivals(cxt, &buf, agg);
 			cxt->arriving = bms_add_member(cxt->arriving, lfirst_int(lc));
 			for (int n = 0; n < list_length(agg->sources); n++)
 			{
@@ -593,4 +643,26 @@ ls_rule_to_instant_sql(const BoundRule *bound, const char *account, TimestampTz 
 	return psprintf("select %s as contact_id\nfrom %s%s%s",
 					parts.key, parts.from.data,
 					parts.where.len ? "\nwhere " : "", parts.where.data);
+}
+
+/* What a score is at an instant: the piece of it that the instant lies in. */
+char *
+ls_rule_to_score_sql(const BoundRule *bound, const char *account, TimestampTz at)
+{
+	SqlPeriod	period = {at, at + 1};
+	SqlContext	cxt = {.bound = bound, .period = &period};
+	TimelineSql parts;
+	ListCell   *lc;
+
+	cxt.zone = quote_literal_cstr(bound->contacts->zone);
+	timeline_parts(&cxt, account, &parts);
+	foreach(lc, bound->aggregates)
+		if (((BoundAggregate *) lfirst(lc))->func == RULE_AGG_SCORE)
+			return psprintf("select %s as contact_id, s.value as points\nfrom %s\n"
+							"cross join lateral %s s(piece, value)\n"
+							"where %s%ss.piece OPERATOR(pg_catalog.@>) %s",
+							parts.key, parts.from.data, pieces(&cxt, foreach_current_index(lc)),
+							parts.where.data, parts.where.len ? "\n\tand " : "",
+							ls_sql_instant_constant(at));
+	return NULL;
 }

@@ -39,4 +39,11 @@ extern char *ls_rule_to_period_sql(const BoundRule *bound, const char *account,
 extern char *ls_rule_to_instant_sql(const BoundRule *bound, const char *account,
 									TimestampTz at);
 
+/*
+ * The query of (contact_id, points): the score that the rule compares, of every
+ * contact at an instant.  NULL if it compares none.
+ */
+extern char *ls_rule_to_score_sql(const BoundRule *bound, const char *account,
+								  TimestampTz at);
+
 #endif							/* LS_RULE_SQL_H */

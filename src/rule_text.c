@@ -38,7 +38,8 @@ static const char *const aggregates[] = {
 	[RULE_AGG_MIN] = "min",
 	[RULE_AGG_MAX] = "max",
 	[RULE_AGG_FIRST] = "first",
-	[RULE_AGG_LAST] = "last"
+	[RULE_AGG_LAST] = "last",
+	[RULE_AGG_SCORE] = "score"
 };
 
 static const char *const periods[] = {
@@ -84,6 +85,7 @@ static void put_test(StringInfo buf, const RuleNode *node);
 static void put_field(StringInfo buf, const RuleNode *node);
 static void put_aggregate(StringInfo buf, const RuleNode *node,
 						  bool with_rows);
+static void put_score(StringInfo buf, const RuleNode *node);
 static void put_kids(StringInfo buf, const RuleNode *node, uint32 first,
 					 uint32 last, const char *separator);
 static void put_quoted(StringInfo buf, const char *text, char quote);
@@ -211,6 +213,10 @@ put_node(StringInfo buf, const RuleNode *node, Level level)
 			put_quoted(buf, ls_rule_text(node), '\'');
 			appendStringInfoChar(buf, ')');
 			break;
+		case RULE_POINTS:
+			appendStringInfo(buf, "%s where ", ls_rule_text(node));
+			put_node(buf, ls_rule_kid(node, 0), LEVEL_OR);
+			break;
 	}
 }
 
@@ -307,10 +313,25 @@ put_aggregate(StringInfo buf, const RuleNode *node, bool with_rows)
 
 	appendStringInfo(buf, "%s(%s", aggregates[node->op],
 					 node->op == RULE_AGG_COUNT_DISTINCT ? "distinct " : "");
+	if (node->op == RULE_AGG_SCORE)
+		put_score(buf, node);
 	put_kids(buf, node, 0, fields, ", ");
-	if (with_rows)
+	if (with_rows && node->op != RULE_AGG_SCORE)
 		put_kids(buf, node, fields, node->nkids, "");
 	appendStringInfoChar(buf, ')');
+}
+
+/* Append what stands between the parentheses of a score. */
+static void
+put_score(StringInfo buf, const RuleNode *node)
+{
+	if (node->textlen > 0)
+		put_quoted(buf, ls_rule_text(node), '\'');
+	if (node->flags & RULE_FLAG_LOOKED_UP)
+		return;
+	if (node->textlen > 0 && node->nkids > 0)
+		appendStringInfoString(buf, ", ");
+	put_kids(buf, node, 0, node->nkids, ", ");
 }
 
 /* Append the kids from first up to, but not including, last. */

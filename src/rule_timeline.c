@@ -28,6 +28,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -47,83 +48,6 @@ typedef struct TimelineState
 	RuleTimeline *result;
 	bool		all;
 } TimelineState;
-
-#define ST_SORT			sort_instants
-#define ST_ELEMENT_TYPE TimestampTz
-#define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
-#define ST_SCOPE		static
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
-
-/* -------------------------------------------------------------------------
- * Instants
- * -------------------------------------------------------------------------
- */
-
-/* Sort, and keep one of equal ones. */
-static void
-instants_tidy(InstantSet *set)
-{
-	int			kept = 0;
-
-	sort_instants(set->at, set->n);
-	for (int i = 0; i < set->n; i++)
-		if (kept == 0 || set->at[kept - 1] != set->at[i])
-			set->at[kept++] = set->at[i];
-	set->n = kept;
-}
-
-static void
-instants_add(InstantSet *set, const InstantSet *others)
-{
-	if (others->n == 0)
-		return;
-	if (set->n == 0)
-	{
-		*set = *others;
-		return;
-	}
-	/* others' memory may be the set's own */
-	{
-		TimestampTz *at = palloc_extended(sizeof(TimestampTz) * ((Size) set->n + others->n),
-										  MCXT_ALLOC_HUGE);
-
-		memcpy(at, set->at, sizeof(TimestampTz) * set->n);
-		memcpy(at + set->n, others->at, sizeof(TimestampTz) * others->n);
-		set->at = at;
-		set->n += others->n;
-	}
-	instants_tidy(set);
-}
-
-/* Those that lie in a set of spans. */
-static InstantSet
-instants_within(const InstantSet *set, const SpanSet *spans)
-{
-	InstantSet	result = {0, NULL};
-
-	if (set->n == 0 || spans->n == 0)
-		return result;
-	result.at = palloc_extended(sizeof(TimestampTz) * (Size) set->n, MCXT_ALLOC_HUGE);
-	for (int i = 0; i < set->n; i++)
-		if (ls_spans_contain(spans, set->at[i]))
-			result.at[result.n++] = set->at[i];
-	return result;
-}
-
-/* The first that is not before an instant. */
-static bool
-instants_first(const InstantSet *set, TimestampTz t, TimestampTz *result)
-{
-	for (int i = 0; i < set->n; i++)
-		if (set->at[i] >= t)
-		{
-			*result = set->at[i];
-			return true;
-		}
-	return false;
-}
 
 
 /* -------------------------------------------------------------------------
@@ -399,6 +323,7 @@ make_set(AggregateProgram *agg, const PieceValues *values)
 			return ls_distinct_set(values, type, bound->value_collation);
 		case RULE_AGG_SUM:
 		case RULE_AGG_AVG:
+		case RULE_AGG_SCORE:
 			return ls_sum_set(values, bound->func == RULE_AGG_AVG);
 		case RULE_AGG_MIN:
 		case RULE_AGG_MAX:
@@ -409,6 +334,50 @@ make_set(AggregateProgram *agg, const PieceValues *values)
 			return ls_first_last_set(values, bound->func == RULE_AGG_LAST);
 	}
 	return NULL;				/* keep compiler quiet */
+}
+
+static void
+start_pieces(AggregateTimeline *timeline)
+{
+	timeline->room = 16;
+	timeline->pieces = palloc(sizeof(Span) * timeline->room);
+	timeline->values = palloc(sizeof(Datum) * timeline->room);
+	timeline->nulls = palloc(sizeof(bool) * timeline->room);
+}
+
+static void node_timeline(TimelineState *state, NodeProgram *node, NodeTimeline *result);
+
+/*
+ * A score is the sum over its conditions, as if each were a row that counts
+ * while it is true.  Rows that arrive are those of conditions that earn points.
+ */
+static void
+score_timeline(TimelineState *state, AggregateProgram *agg, AggregateTimeline *timeline)
+{
+	int			n = list_length(agg->bound->items);
+	PieceBounds *bounds = ls_pieces_bounds(n);
+	PieceValues values = {n, n};
+	PieceTaker	taker = {timeline, state->result->from, -1, false};
+	ListCell   *lc;
+
+	values.values = palloc(sizeof(Datum) * Max(n, 1));
+	values.nulls = palloc0(sizeof(bool) * Max(n, 1));
+	timeline->items = palloc(sizeof(NodeTimeline) * Max(n, 1));
+	foreach(lc, agg->bound->items)
+	{
+		int			i = foreach_current_index(lc);
+		int64		points = ((BoundItem *) lfirst(lc))->points;
+		NodeTimeline *item = &timeline->items[i];
+
+		node_timeline(state, agg->items[i], item);
+		values.values[i] = NumericGetDatum(int64_to_numeric(points));
+		for (int k = 0; k < item->when.n; k++)
+			ls_pieces_add(bounds, i, item->when.spans[k]);
+		if (points > 0)
+			ls_instants_add(&timeline->begins, &item->arrivals);
+	}
+	start_pieces(timeline);
+	ls_pieces_sweep(bounds, make_set(agg, &values), take_piece, &taker);
 }
 
 static AggregateTimeline *
@@ -426,6 +395,11 @@ aggregate_timeline(TimelineState *state, int index)
 	if (timeline->is_known)
 		return timeline;
 	timeline->is_known = true;
+	if (agg->bound->func == RULE_AGG_SCORE)
+	{
+		score_timeline(state, agg, timeline);
+		return timeline;
+	}
 	for (int i = 0; i < agg->nsources; i++)
 		read_source(state, agg, &agg->sources[i], &list);
 	if (list.n > PG_INT32_MAX)
@@ -465,12 +439,9 @@ aggregate_timeline(TimelineState *state, int index)
 				timeline->begins.at[timeline->begins.n++] = begin;
 		}
 	}
-	instants_tidy(&timeline->begins);
+	ls_instants_tidy(&timeline->begins);
 
-	timeline->room = 16;
-	timeline->pieces = palloc(sizeof(Span) * timeline->room);
-	timeline->values = palloc(sizeof(Datum) * timeline->room);
-	timeline->nulls = palloc(sizeof(bool) * timeline->room);
+	start_pieces(timeline);
 	switch (agg->bound->func)
 	{
 		case RULE_AGG_EXISTS:
@@ -626,11 +597,11 @@ node_timeline(TimelineState *state, NodeProgram *node, NodeTimeline *result)
 
 			if (agg->begins.n == 0 || (!lfirst_int(lc2) && state->program->turns_by_time))
 				continue;
-			instants_add(&state->result->begins, &agg->begins);
+			ls_instants_add(&state->result->begins, &agg->begins);
 			if (!lfirst_int(lc2))
 				continue;
-			arrivals = instants_within(&agg->begins, &result->when);
-			instants_add(&result->arrivals, &arrivals);
+			arrivals = ls_instants_within(&agg->begins, &result->when);
+			ls_instants_add(&result->arrivals, &arrivals);
 		}
 		return;
 	}
@@ -646,7 +617,7 @@ node_timeline(TimelineState *state, NodeProgram *node, NodeTimeline *result)
 		else
 			result->when = is_and ? ls_spans_intersect(&result->when, &kid->when) :
 				ls_spans_unite(&result->when, &kid->when);
-		instants_add(&result->arrivals, &kid->arrivals);
+		ls_instants_add(&result->arrivals, &kid->arrivals);
 		/*
 		 * Of a contact that cannot match whatever its rows are, rows are of no
 		 * interest: if it changes, it is judged anew.
@@ -656,7 +627,7 @@ node_timeline(TimelineState *state, NodeProgram *node, NodeTimeline *result)
 			break;
 	}
 	if (is_and)
-		result->arrivals = instants_within(&result->arrivals, &result->when);
+		result->arrivals = ls_instants_within(&result->arrivals, &result->when);
 }
 
 RuleTimeline *
@@ -703,7 +674,7 @@ ls_timeline_match(const RuleTimeline *timeline, TimestampTz from,
 	{
 		/* a beginning at "from" is one, and the set tells it from the rest */
 		found = ls_spans_first_begin(when, from - 1, &begin);
-		if (instants_first(&timeline->root.arrivals, from, &arrival) &&
+		if (ls_instants_first(&timeline->root.arrivals, from, &arrival) &&
 			(!found || arrival < begin))
 		{
 			begin = arrival;
@@ -725,7 +696,7 @@ ls_timeline_next(const RuleTimeline *timeline, TimestampTz clock,
 	bool		found = ls_spans_first_begin(&timeline->root.when, clock, &begin);
 
 	*is_true = ls_spans_contain(&timeline->root.when, clock);
-	if (instants_first(&timeline->begins, clock + 1, &arrival) &&
+	if (ls_instants_first(&timeline->begins, clock + 1, &arrival) &&
 		(!found || arrival < begin))
 	{
 		begin = arrival;

@@ -8,15 +8,9 @@
 #ifndef LS_RULE_TIMELINE_H
 #define LS_RULE_TIMELINE_H
 
+#include "instant_set.h"
 #include "rule_eval.h"
 #include "timeline.h"
-
-/* Instants in order, each once. */
-typedef struct InstantSet
-{
-	int			n;
-	TimestampTz *at;
-} InstantSet;
 
 /* A row that an aggregate reads: it counts at some instant. */
 typedef struct TimelineRow
@@ -41,9 +35,11 @@ typedef struct AggregateTimeline
 	Datum	   *values;
 	bool	   *nulls;
 	InstantSet	begins;			/* when a row of an attached table begins to
-								 * count */
+								 * count; of a score: in a condition that
+								 * earns points */
 	int64		nrows;
 	TimelineRow *rows;			/* first and last: in their order */
+	struct NodeTimeline *items; /* of a score: its conditions */
 } AggregateTimeline;
 
 /* A condition: the tree is that of the program. */

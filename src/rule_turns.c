@@ -16,13 +16,28 @@
 
 #include "rule_turns.h"
 
-/* Do fewer rows never make the test truer, if more do? */
+static bool node_turns(const BoundRule *bound, const BoundNode *node);
+
 static bool
-is_one_way(const BoundAggregate *agg, const BoundNode *node)
+has_aggregate(const RuleNode *operand)
 {
+	return operand->kind == RULE_AGGREGATE || operand->kind == RULE_TIMES;
+}
+
+bool
+ls_rule_test_rises(const BoundAggregate *agg, const BoundNode *node, bool is_truer)
+{
+	if (!is_truer)
+		return false;
+	/* compared with a multiple of itself, less of it may be truer */
+	if (node->origin->kind == RULE_TEST && list_length(node->refs) == 1 &&
+		node->origin->nkids > 1 && has_aggregate(ls_rule_kid(node->origin, 0)) &&
+		has_aggregate(ls_rule_kid(node->origin, 1)))
+		return false;
 	if (agg->func == RULE_AGG_EXISTS)
 		return node->origin->kind == RULE_ALONE;
-	if (agg->func != RULE_AGG_COUNT || node->origin->kind != RULE_TEST)
+	if ((agg->func != RULE_AGG_COUNT && agg->func != RULE_AGG_SCORE) ||
+		node->origin->kind != RULE_TEST)
 		return false;
 	switch ((RuleOp) node->origin->op)
 	{
@@ -46,13 +61,65 @@ aggregate_turns(const BoundAggregate *agg, const BoundNode *node, bool is_truer)
 {
 	ListCell   *lc;
 
-	if (agg->older || (agg->within && !(is_truer && is_one_way(agg, node))))
+	if (agg->older || (agg->within && !ls_rule_test_rises(agg, node, is_truer)))
 		return true;
 	foreach(lc, agg->sources)
 	{
 		BoundSource *source = lfirst(lc);
 
 		if (source->where && source->where->is_timeline)
+			return true;
+	}
+	return false;
+}
+
+/* Can time alone change the condition at all? */
+static bool
+node_has_clock(const BoundRule *bound, const BoundNode *node)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	check_stack_depth();
+	if (node->kind == BOUND_TEST && node->test->is_timeline)
+		return true;
+	foreach(lc, node->refs)
+	{
+		const BoundAggregate *agg = list_nth(bound->aggregates, lfirst_int(lc));
+
+		if (agg->older || agg->within)
+			return true;
+		foreach(lc2, agg->sources)
+		{
+			BoundSource *source = lfirst(lc2);
+
+			if (source->where && source->where->is_timeline)
+				return true;
+		}
+	}
+	foreach(lc, node->kids)
+		if (node_has_clock(bound, lfirst(lc)))
+			return true;
+	return false;
+}
+
+/*
+ * Can time alone make the test of a score truer?  Where a higher one does no
+ * harm, points that are lost cannot.
+ */
+static bool
+score_turns(const BoundRule *bound, const BoundAggregate *agg, const BoundNode *node,
+			bool is_truer)
+{
+	bool		is_up = list_length(node->refs) == 1 && ls_rule_test_rises(agg, node, is_truer);
+	ListCell   *lc;
+
+	foreach(lc, agg->items)
+	{
+		BoundItem  *item = lfirst(lc);
+
+		if (is_up && item->points >= 0 ? node_turns(bound, item->node) :
+			node_has_clock(bound, item->node))
 			return true;
 	}
 	return false;
@@ -68,8 +135,13 @@ node_turns(const BoundRule *bound, const BoundNode *node)
 	if (node->kind == BOUND_TEST && node->test->is_timeline)
 		return true;
 	forboth(lc, node->refs, lc2, node->truer)
-		if (aggregate_turns(list_nth(bound->aggregates, lfirst_int(lc)), node, lfirst_int(lc2)))
+	{
+		const BoundAggregate *agg = list_nth(bound->aggregates, lfirst_int(lc));
+
+		if (agg->func == RULE_AGG_SCORE ? score_turns(bound, agg, node, lfirst_int(lc2)) :
+			aggregate_turns(agg, node, lfirst_int(lc2)))
 			return true;
+	}
 	foreach(lc, node->kids)
 		if (node_turns(bound, lfirst(lc)))
 			return true;

@@ -312,6 +312,25 @@ instant_text(TimestampTz at)
 	return OidOutputFunctionCall(F_TIMESTAMPTZ_OUT, TimestampTzGetDatum(at));
 }
 
+/* Add the rows that a condition of a score rests on. */
+static void
+add_rows_of(SeenSource *source, const NodeTimeline *timeline, RowsBehind *behind)
+{
+	const NodeProgram *node = timeline->node;
+	ListCell   *lc;
+
+	foreach(lc, node->bound->refs)
+	{
+		const AggregateTimeline *agg = &source->timeline->aggregates[lfirst_int(lc)];
+
+		for (int64 i = 0; agg->is_known && i < agg->nrows; i++)
+			if (ls_spans_contain(&agg->rows[i].when, source->clock))
+				add_row(behind, &agg->rows[i]);
+	}
+	for (int i = 0; i < node->nkids; i++)
+		add_rows_of(source, &timeline->kids[i], behind);
+}
+
 /* An aggregate over rows, which the condition names in an operand. */
 static void
 tell_aggregate(SeenSource *source, const RuleNode *condition, const RuleNode *operand,
@@ -361,6 +380,9 @@ tell_aggregate(SeenSource *source, const RuleNode *condition, const RuleNode *op
 	}
 	if (row)
 		add_row(behind, row);
+	for (int i = 0; i < list_length(agg->items); i++)
+		if (ls_spans_contain(&timeline->items[i].when, source->clock))
+			add_rows_of(source, &timeline->items[i], behind);
 	result->has_rows = true;
 
 	if (agg->func == RULE_AGG_AVG && !isnull)
@@ -394,6 +416,9 @@ tell_aggregate(SeenSource *source, const RuleNode *condition, const RuleNode *op
 				agg->func == RULE_AGG_SUM ? "sum" : agg->func == RULE_AGG_AVG ? "avg" :
 				agg->func == RULE_AGG_MIN ? "min" : "max",
 				text ? text : "missing", n, n == 1 ? "row" : "rows", window);
+			break;
+		case RULE_AGG_SCORE:
+			say(words, "%s %s", text, strcmp(text, "1") == 0 ? "point" : "points");
 			break;
 		case RULE_AGG_FIRST:
 		case RULE_AGG_LAST:

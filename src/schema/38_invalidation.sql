@@ -37,3 +37,17 @@ create trigger invalidate
 alter table leadstream.stream_team enable always trigger invalidate;
 comment on trigger invalidate on leadstream.stream_team is
 'tells all sessions to read the streams anew';
+
+create trigger invalidate
+	after insert or update or delete or truncate on leadstream.score_set
+	for each statement execute function leadstream.invalidate();
+alter table leadstream.score_set enable always trigger invalidate;
+comment on trigger invalidate on leadstream.score_set is
+'tells all sessions to read the streams anew';
+
+create trigger invalidate
+	after insert or update or delete or truncate on leadstream.score_rule
+	for each statement execute function leadstream.invalidate();
+alter table leadstream.score_rule enable always trigger invalidate;
+comment on trigger invalidate on leadstream.score_rule is
+'tells all sessions to read the streams anew';

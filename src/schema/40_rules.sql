@@ -39,11 +39,23 @@ as 'MODULE_PATHNAME', 'leadstream_rule_segments';
 comment on function leadstream.rule_segments(leadstream.rule) is
 'the segments that the rule names; not those that these name';
 
+create function leadstream.rule_scores(rule leadstream.rule) returns text[]
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'leadstream_rule_scores';
+comment on function leadstream.rule_scores(leadstream.rule) is
+'the score sets that the rule names; the empty name is score(), which is all of them';
+
+create function leadstream._rename_score(rule leadstream.rule, name text, new_name text) returns leadstream.rule
+language c immutable strict parallel safe
+as 'MODULE_PATHNAME', 'leadstream_rename_score';
+comment on function leadstream._rename_score(leadstream.rule, text, text) is
+'the rule with another name for a score set';
+
 create function leadstream._expand_rule(rule leadstream.rule, account text) returns leadstream.rule
 language c stable strict parallel restricted
 as 'MODULE_PATHNAME', 'leadstream_expand_rule';
 comment on function leadstream._expand_rule(leadstream.rule, text) is
-'the rule with the segments of the account in their places; null where it names none, or one of them is missing';
+'the rule with the segments and score rules of the account in their places; null where it names none, or one of them is missing';
 
 create function leadstream._rename_segment(rule leadstream.rule, name text, new_name text) returns leadstream.rule
 language c immutable strict parallel safe

@@ -194,6 +194,7 @@ begin
 	perform leadstream._raise_not_attached();
 	own_account := leadstream._account();
 	perform leadstream._hold_segments(rule);
+	perform leadstream._hold_scores(rule);
 	team_ids := leadstream._team_ids(teams);
 	perform leadstream.check_rule(rule);
 	insert into leadstream.stream (account, stream, description, rule, requalify_after)
@@ -233,8 +234,9 @@ declare
 	s		leadstream.stream;
 	team_ids integer[];
 begin
-	-- before the stream, as alter_segment() does
+	-- before the stream, as who changes these does
 	perform leadstream._hold_segments(rule);
+	perform leadstream._hold_scores(rule);
 	s := leadstream._stream(name);
 	perform leadstream._check_requalify(requalify_after);
 	if never_requalify and requalify_after is not null then

@@ -3,7 +3,9 @@
 -- Segments: rules kept by name, that other rules name.  A segment that is
 -- altered changes its users, so each of these is checked, and every stream
 -- among them gets a new version of its rule; by that sessions see it, for they
--- watch the streams.  Segments are locked before the streams that name them.
+-- watch the streams.  A score rule that is altered changes those that speak of
+-- the score in the same way.  Locks are taken in this order: segments, the
+-- scores of the account, the streams that name them.
 
 -- Within an account a name leads to the segments that its rule names, and so on.
 create function leadstream._segments_of(names text[], account text) returns setof text
@@ -45,39 +47,177 @@ $$;
 comment on function leadstream._hold_segments(leadstream.rule) is
 'locks the segments that a rule names against alter_segment() and drop_segment()';
 
-create function leadstream._segment_users(name text, account text, direct boolean)
-returns table (stream_id integer, segment_id integer, title text, rule leadstream.rule)
-language plpgsql stable rows 10
+-- Whoever adds a score rule cannot lock the rules that will speak of it, and
+-- none of score() could be locked by a set that is yet to come.
+create function leadstream._lock_scores(for_change boolean) returns void
+language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	names	text[] := array[name];
+	lock_key constant bigint := hashtextextended('leadstream score ' || leadstream._account(), 0);
 begin
-	if not direct then
-		names := array(
-			with recursive used(segment) as (
-				select name
-				union
-				select s.segment
-				from used u
-				join leadstream.segment s on u.segment = any (leadstream.rule_segments(s.rule))
-				where s.account = _segment_users.account
-			)
-			select u.segment from used u);
+	if for_change then
+		perform pg_advisory_xact_lock(lock_key);
+	else
+		perform pg_advisory_xact_lock_shared(lock_key);
 	end if;
-	return query
-		select s.stream_id, null::integer, format('stream "%s"', s.stream), s.rule
-		from leadstream.stream s
-		where s.account = _segment_users.account and leadstream.rule_segments(s.rule) && names
-		union all
-		select null, s.segment_id, format('segment "%s"', s.segment), s.rule
-		from leadstream.segment s
-		where s.account = _segment_users.account and leadstream.rule_segments(s.rule) && names
-		order by 1, 2;
 end
 $$;
-comment on function leadstream._segment_users(text, text, boolean) is
-'the streams and segments whose rule names the segment, or (not direct) names one that does';
+comment on function leadstream._lock_scores(boolean) is
+'locks the score sets of the account with their rules, all of them at once, for who changes them or for who keeps a rule that speaks of them';
+
+create function leadstream._hold_scores(rule leadstream.rule) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	own_account text;
+	has_score boolean := leadstream.rule_scores(rule) <> '{}';
+begin
+	-- Whoever names no segment needs no rights on the table.
+	if leadstream.rule_segments(rule) <> '{}' and not has_score then
+		own_account := leadstream._account();
+		has_score := exists (select from leadstream.segment s
+							 where s.account = own_account
+							   and s.segment in (select leadstream._segments_of(
+													leadstream.rule_segments(_hold_scores.rule), own_account))
+							   and leadstream.rule_scores(s.rule) <> '{}');
+	end if;
+	if has_score then
+		perform leadstream._lock_scores(for_change => false);
+	end if;
+end
+$$;
+comment on function leadstream._hold_scores(leadstream.rule) is
+'locks the score rules that a rule speaks of, itself or by the segments it names, against those who would change them';
+
+-- A score rule names segments and is itself named by its set, and by score().
+-- What it would be in a rule of a stream is what has to bind.
+create function leadstream._as_score(rule leadstream.rule) returns leadstream.rule
+language sql immutable strict parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+	select format('score(1 where %s) > 0', rule)::leadstream.rule
+$$;
+comment on function leadstream._as_score(leadstream.rule) is
+'a rule that is true of whom the score rule earns points, and binds if that would';
+
+create function leadstream._rules(account text)
+returns table (stream_id integer, segment text, score_set text, title text, rule leadstream.rule)
+language sql stable rows 10
+set search_path = pg_catalog, pg_temp
+as $$
+	select s.stream_id, null::text, null::text, format('stream "%s"', s.stream), s.rule
+	from leadstream.stream s where s.account = _rules.account
+	union all
+	select null, s.segment, null, format('segment "%s"', s.segment), s.rule
+	from leadstream.segment s where s.account = _rules.account
+	union all
+	select null, null, c.score_set, format('score rule "%s" of "%s"', r.score_rule, c.score_set),
+		   leadstream._as_score(r.rule)
+	from leadstream.score_set c
+	join leadstream.score_rule r on r.score_set_id = c.score_set_id
+	where c.account = _rules.account
+$$;
+comment on function leadstream._rules(text) is
+'the rules of the streams, segments and score sets of an account, the last as scores';
+
+create function leadstream._rule_users(segments text[], scores text[], account text, direct boolean)
+returns table (stream_id integer, title text, rule leadstream.rule)
+language plpgsql stable rows 10
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if not direct then
+		with recursive kept as materialized (
+			select r.segment, r.score_set, r.rule
+			from leadstream._rules(_rule_users.account) r where r.stream_id is null
+		), used(segment, score) as (
+			(select n.name, null::text from unnest(segments) as n(name)
+			 union all
+			 select null, n.name from unnest(scores) as n(name))
+			union
+			-- what changes a set changes the sum of all
+			select k.segment, k.score_set
+			from used u
+			join kept k on u.segment = any (leadstream.rule_segments(k.rule))
+						or u.score is not null and leadstream.rule_scores(k.rule) && array[u.score, '']
+		)
+		select coalesce(array_agg(u.segment) filter (where u.segment is not null), '{}'),
+			   coalesce(array_agg(u.score) filter (where u.score is not null)
+						|| array[''], '{}')
+		into segments, scores
+		from used u;
+	end if;
+	return query
+		select r.stream_id, r.title, r.rule
+		from leadstream._rules(_rule_users.account) r
+		where leadstream.rule_segments(r.rule) && segments
+		   or leadstream.rule_scores(r.rule) && scores
+		order by r.stream_id, r.title;
+end
+$$;
+comment on function leadstream._rule_users(text[], text[], text, boolean) is
+'the streams, segments and score rules whose rule names one of these segments or score sets, or (not direct) is changed with them by whatever names one';
+
+-- None of those that bind may be lost by a change of what they name.
+create function leadstream._bound_users(segments text[], scores text[], account text, direct boolean)
+returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+	select coalesce(array_agg(u.title), '{}')
+	from leadstream._rule_users(segments, scores, account, direct) u
+	where leadstream.rule_problem(u.rule, account) is null
+$$;
+comment on function leadstream._bound_users(text[], text[], text, boolean) is
+'the users of these segments or score sets that bind as they are';
+
+create function leadstream._renew_stream(s leadstream.stream, new_rule leadstream.rule) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	meaning constant leadstream.rule := leadstream._expand_rule(new_rule, s.account);
+begin
+	if s is null or new_rule::text = s.rule::text and meaning::text = (
+		select v.expanded::text from leadstream.stream_version v
+		where v.stream_id = s.stream_id and v.rule_version = s.rule_version)
+	then
+		return;
+	end if;
+	insert into leadstream.stream_version (stream_id, rule_version, rule, expanded)
+	values (s.stream_id, s.rule_version + 1, new_rule, meaning);
+	update leadstream.stream o set rule = new_rule, rule_version = s.rule_version + 1
+	where o.stream_id = s.stream_id;
+end
+$$;
+comment on function leadstream._renew_stream(leadstream.stream, leadstream.rule) is
+'gives a stream a new version of its rule, where it or what it names has changed';
+
+create function leadstream._check_users(what text, account text, bound text[]) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	u		record;
+begin
+	for u in select r.title, leadstream.rule_problem(r.rule, _check_users.account) as problem
+			 from leadstream._rules(_check_users.account) r
+			 where r.title = any (bound)
+			 order by r.stream_id, r.title
+	loop
+		if u.problem is not null then
+			raise exception '% names % and would not bind any more', u.title, what
+				using errcode = 'object_not_in_prerequisite_state',
+					  detail = format('With the new rule: %s.', u.problem),
+					  hint = 'Alter that first.';
+		end if;
+	end loop;
+end
+$$;
+comment on function leadstream._check_users(text, text, text[]) is
+'error 55000 where one of these, which did bind, does so no more';
 
 create function leadstream._segment(name text) returns leadstream.segment
 language plpgsql volatile
@@ -128,6 +268,7 @@ begin
 	perform leadstream._raise_not_attached();
 	own_account := leadstream._account();
 	perform leadstream._hold_segments(rule);
+	perform leadstream._hold_scores(rule);
 	perform leadstream.check_rule(rule);
 	insert into leadstream.segment (account, segment, description, rule)
 	values (own_account, name, create_segment.description, create_segment.rule)
@@ -154,14 +295,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
 	g		leadstream.segment;
-	s		leadstream.stream;
-	u		record;
 	is_other boolean;
 	is_renamed boolean;
 	users	integer[] := '{}';
 	bound	text[] := '{}';
-	problem	text;
-	new_rule leadstream.rule;
+	s		leadstream.stream;
 begin
 	g := leadstream._segment(name);
 	is_other := rule is not null and rule::text <> g.rule::text;
@@ -173,6 +311,8 @@ begin
 					  detail = 'The rule names it, or names a segment that leads back to it.';
 		end if;
 		perform leadstream._hold_segments(rule);
+		-- score rules may name the segment, and so be changed with it
+		perform leadstream._lock_scores(for_change => true);
 		perform leadstream.check_rule(rule);
 		g.rule := rule;
 	end if;
@@ -185,16 +325,11 @@ begin
 		end if;
 	end if;
 
-	-- Who names it, and of them who can be judged now: none may be lost.
 	if is_other or is_renamed then
-		for u in select * from leadstream._segment_users(name, g.account, direct => not is_other) loop
-			if u.stream_id is not null then
-				users := users || u.stream_id;
-			end if;
-			if leadstream.rule_problem(u.rule, g.account) is null then
-				bound := bound || u.title;
-			end if;
-		end loop;
+		users := array(select u.stream_id
+					   from leadstream._rule_users(array[name], '{}', g.account, direct => not is_other) u
+					   where u.stream_id is not null);
+		bound := leadstream._bound_users(array[name], '{}', g.account, direct => not is_other);
 	end if;
 	update leadstream.segment o
 	set segment = case when is_renamed then new_name else o.segment end,
@@ -206,30 +341,24 @@ begin
 		set rule = leadstream._rename_segment(o.rule, name, new_name)
 		where o.account = g.account and name = any (leadstream.rule_segments(o.rule));
 	end if;
+	if is_renamed and exists (
+		select from leadstream._rules(g.account) r
+		where r.score_set is not null and name = any (leadstream.rule_segments(r.rule)))
+	then
+		update leadstream.score_rule o
+		set rule = leadstream._rename_segment(o.rule, name, new_name)
+		from leadstream.score_set c
+		where c.score_set_id = o.score_set_id and c.account = g.account
+		  and name = any (leadstream.rule_segments(o.rule));
+	end if;
 	for s in select o.* from leadstream.stream o where o.stream_id = any (users)
 			 order by o.stream_id for no key update
 	loop
-		new_rule := case when is_renamed then leadstream._rename_segment(s.rule, name, new_name)
-						 else s.rule end;
-		insert into leadstream.stream_version (stream_id, rule_version, rule, expanded)
-		values (s.stream_id, s.rule_version + 1, new_rule,
-				leadstream._expand_rule(new_rule, s.account));
-		update leadstream.stream o set rule = new_rule, rule_version = s.rule_version + 1
-		where o.stream_id = s.stream_id;
+		perform leadstream._renew_stream(s, case when is_renamed
+												 then leadstream._rename_segment(s.rule, name, new_name)
+												 else s.rule end);
 	end loop;
-	if bound <> '{}' then
-		for u in select * from leadstream._segment_users(coalesce(new_name, name), g.account,
-														 direct => not is_other) loop
-			problem := case when u.title = any (bound)
-							then leadstream.rule_problem(u.rule, g.account) end;
-			if problem is not null then
-				raise exception '% names segment "%" and would not bind any more', u.title, name
-					using errcode = 'object_not_in_prerequisite_state',
-						  detail = format('With the new rule: %s.', problem),
-						  hint = 'Alter that first.';
-			end if;
-		end loop;
-	end if;
+	perform leadstream._check_users(format('segment "%s"', name), g.account, bound);
 end
 $$;
 comment on function leadstream.alter_segment(text, leadstream.rule, text, text) is
@@ -246,7 +375,7 @@ declare
 	titles	text[];
 begin
 	g := leadstream._segment(name);
-	titles := array(select u.title from leadstream._segment_users(name, g.account, direct => true) u);
+	titles := array(select u.title from leadstream._rule_users(array[name], '{}', g.account, direct => true) u);
 	if titles <> '{}' then
 		raise exception 'segment "%" is in use', name
 			using errcode = 'dependent_objects_still_exist',
@@ -257,4 +386,4 @@ begin
 end
 $$;
 comment on function leadstream.drop_segment(text) is
-'removes a segment that no stream and no other segment names';
+'removes a segment that no stream, no other segment and no score rule names';

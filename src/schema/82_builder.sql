@@ -183,7 +183,16 @@ as $$
 		from (select array_agg(g.segment order by g.segment) as names from leadstream.segment g
 			  where g.account = leadstream._account()) as s
 		where s.names is not null
+		union all
+		select 5, s.n, 0, leadstream._builder_field(s.name, s.label, 'numeric'::regtype)
+		from (select 0 as n, 'score()' as name, 'Score: all sets' as label
+			  where exists (select from leadstream.score_set c where c.account = leadstream._account())
+			  union all
+			  select row_number() over (order by c.score_set)::integer,
+					 format('score(''%s'')', replace(c.score_set, '''', '''''')),
+					 format('Score: %s', c.score_set)
+			  from leadstream.score_set c where c.account = leadstream._account()) as s
 	) as o
 $$;
 comment on function leadstream.builder_fields() is
-'what rules may speak of, as the property fields of react-querybuilder takes it: columns of the contacts, kinds of activities with their fields as subproperties and match modes, aggregates, segments';
+'what rules may speak of, as the property fields of react-querybuilder takes it: columns of the contacts, kinds of activities with their fields as subproperties and match modes, aggregates, segments, scores';

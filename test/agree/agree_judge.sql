@@ -118,6 +118,20 @@ insert into nv.case_of values ('count(form) = 1', nv.cmp(nv.agg('count', 'form')
 insert into nv.case_of values ('count(form, click) = 3', nv.cmp('{"t":"agg","fn":"count","kinds":["form","click"]}', '=', nv.num('3')), '{["2024-02-05 00:00:00+00",)}');
 insert into nv.case_of values ('last(badge.label) = ''Silver''', nv.cmp(nv.agg('last', 'badge', 'label'), '=', nv.str('Silver')), '{(,)}');
 
+create function nv.score(variadic items jsonb[]) returns jsonb
+language sql as $$ select jsonb_build_object('t', 'agg', 'fn', 'score', 'items', to_jsonb(items)) $$;
+create function nv.pays(n int, c jsonb) returns jsonb
+language sql as $$ select jsonb_build_object('n', n, 'c', c) $$;
+insert into nv.case_of values ('score(5 where exists(visit within 12 hours), 2 where country = ''SE'') >= 7',
+	nv.cmp(nv.score(nv.pays(5, nv.alone(nv.agg('exists', 'visit', null, nv.within('12 hours', 0, 43200)))), nv.pays(2, nv.cmp(nv.f('c', 'country'), '=', nv.str('SE')))), '>=', nv.num('7')),
+	'{["2024-01-31 00:00:00+00","2024-01-31 12:00:00+00"),["2024-02-01 00:00:00+00","2024-02-01 12:00:00+00")}');
+insert into nv.case_of values ('score(3 where trial < now, -4 where count(visit) >= 2) < 0',
+	nv.cmp(nv.score(nv.pays(3, nv.cmp(nv.f('c', 'trial'), '<', nv.clock_of('now'))), nv.pays(-4, nv.cmp(nv.agg('count', 'visit'), '>=', nv.num('2')))), '<', nv.num('0')),
+	'{["2024-02-01 00:00:00+00",)}');
+insert into nv.case_of values ('score(3 where trial < now, -4 where count(visit) >= 2) = -4',
+	nv.cmp(nv.score(nv.pays(3, nv.cmp(nv.f('c', 'trial'), '<', nv.clock_of('now'))), nv.pays(-4, nv.cmp(nv.agg('count', 'visit'), '>=', nv.num('2')))), '=', nv.num('-4')),
+	'{["2024-02-01 00:00:00+00","2024-03-10 12:00:00.000001+00")}');
+
 do $$
 declare
 	c nv.case_of;
@@ -174,6 +188,9 @@ insert into nv.traits values
 	('count(visit) between 1 and 3', nv.a_test('between', nv.agg('count', 'visit'), jsonb_build_array(nv.num('1'), nv.num('3'))), 'f'),
 	('count(visit) in (0, 3)', nv.a_test('in', nv.agg('count', 'visit'), jsonb_build_array(nv.num('0'), nv.num('3'))), 'f'),
 	('count(visit) not in (0, 3)', nv.a_test('in', nv.agg('count', 'visit'), jsonb_build_array(nv.num('0'), nv.num('3')), true), ''),
+	('a score that earns', nv.cmp(nv.score(nv.pays(5, nv.alone(nv.agg('exists', 'visit')))), '>=', nv.num('5')), 'fg'),
+	('a score that expires', nv.cmp(nv.score(nv.pays(-5, nv.alone(nv.agg('exists', 'visit', null, nv.within('1 day', 0, 86400))))), '>=', nv.num('0')), 't'),
+	('a score that loses', nv.cmp(nv.score(nv.pays(-5, nv.alone(nv.agg('exists', 'visit')))), '<', nv.num('0')), 'g'),
 	('-1 * ...', nv.cmp(nv.num('-3'), '>=', jsonb_build_object('t', 'times', 'n', '-1', 'a', nv.agg('count', 'visit'))), 'fg');
 select nv.ok(got = want, format('traits of %s: %s', txt, want) || case when got <> want then ' but got ' || got else '' end)
 from (select *, case when nv.time_makes(rule) then 't' else '' end || case when nv.force(rule) like '%sh.visit%is_new%' then 'f' else '' end

@@ -28,6 +28,7 @@ my @tables = qw(public.contact public.visit public.form public.mail
   leadstream.contact_source leadstream.activity_source leadstream.team
   leadstream.sales_user leadstream.team_member leadstream.hand_out leadstream.access_account
   leadstream.stage leadstream.stream_version leadstream.stream_team leadstream.segment
+  leadstream.score_set leadstream.score_rule
   leadstream.lead leadstream.lead_match leadstream.lead_event leadstream.due);
 
 sub rows_of
@@ -116,6 +117,11 @@ $node->safe_psql(
 	select leadstream.create_stream('old', 'exists(form)', '{partners}', E'all forms''\nold and new');
 	select leadstream.create_segment('north', 'country = ''SE''', E'of\nthe north');
 	select leadstream.create_segment('good', 'segment(''north'') and score > 20');
+	select leadstream.create_score_set('engagement', E'what\nthey did');
+	select leadstream.create_score_rule('engagement', 'mails', 'exists(mail where what = ''open'' within 90 days)', 5);
+	select leadstream.create_score_rule('engagement', 'visits', 'count(visit) >= 5', -2);
+	select leadstream.create_score_set('empty');
+	select leadstream.create_stream('scored', 'score(''engagement'') >= 3 and score(''empty'') = 0', '{partners}');
 	select leadstream.create_stream('good', 'segment(''good'') and exists(form)', '{sales}');
 	select leadstream.enable(stream) from leadstream.stream where stream <> 'old';
 	insert into form (contact_id, name) select id, case when id % 3 = 0 then 'demo' else 'contact' end from contact;
@@ -167,7 +173,7 @@ sub is_alive
 			insert into mail_open (contact_id, what) values (101, 'open');
 			select string_agg(stream || ' ' || team || ' ' || contact_id, ', ' order by stream, team, contact_id)
 			from leadstream.matches where contact_id >= 100}),
-		'demo sales 100, good sales 102, openers sales 101, score sales 101, swedish partners 100, swedish sales 100',
+		'demo sales 100, good sales 102, openers sales 101, score sales 101, scored partners 101, swedish partners 100, swedish sales 100',
 		"$how: new rows make leads");
 	is( $node->safe_psql($database, q{select string_agg(distinct u.sales_user, ', ') from leadstream.lead l
 			join leadstream.team t on t.team_id = l.team_id and t.team = 'sales'

@@ -155,6 +155,17 @@ foreach my $case (
 	[ 'marketing', q{select leadstream.disable('Theirs')}, '' ],
 	[ 'marketing', q{select leadstream.clear('Theirs') as leads}, '' ],
 	[ 'marketing', q{select leadstream.drop_stream('Theirs')}, '' ],
+	[ 'marketing', q{select leadstream.create_segment('theirs', 'exists(form_submit)') as id}, '' ],
+	[ 'marketing', q{select leadstream.create_score_set('theirs') as id}, '' ],
+	[ 'marketing', q{select leadstream.create_score_rule('theirs', 'a', 'segment(''theirs'')', 5) as id}, '' ],
+	[ 'marketing', q{select leadstream.create_stream('Scored', 'score(''theirs'') > 3') as id}, '' ],
+	[ 'marketing', q{select leadstream.alter_score_rule('theirs', 'a', points => 7)}, '' ],
+	[ 'marketing', q{select leadstream.alter_segment('theirs', new_name => 'forms')}, '' ],
+	[ 'marketing', q{select count(*) as rules from leadstream.explain_score(1)}, '' ],
+	[ 'marketing', q{select leadstream.drop_stream('Scored')}, '' ],
+	[ 'marketing', q{select leadstream.drop_score_set('theirs')}, '' ],
+	[ 'marketing', q{select leadstream.drop_segment('forms')}, '' ],
+	[ 'marketing', q{select leadstream.disable_score_set('engagement')}, '42501' ],
 	[ 'marketing', q{select leadstream.disable('Demo requests')}, '42501' ],
 	[ 'marketing', q{select leadstream.check_rule('exists(mail_open)')}, '42501' ])
 {
@@ -241,7 +252,7 @@ foreach my $case (
 	is(sqlstate(run_psql('example', "select '" . $text->($limit{$what} + 1) =~ s/'/''/gr . "'::leadstream.rule \\g /dev/null")),
 		$state, "limit: $what and one more is not");
 }
-is( sqlstate(run_psql('example', "begin; select leadstream.create_team(repeat('x', $limit{'name of a stream, segment or team'}));")),
+is( sqlstate(run_psql('example', "begin; select leadstream.create_team(repeat('x', $limit{'name of a stream, segment, score set, score rule or team'}));")),
 	'none', 'limit: name of a team');
 
 # --------------------------------------------------------------------------
@@ -281,6 +292,10 @@ $node->safe_psql(
 	grant execute on all functions in schema leadstream to stranger, owner;
 	select leadstream.create_segment('low', 'age < 10');
 	select leadstream.create_segment('lower', 'segment(''low'') and age < 5');
+	select leadstream.create_score_set('set');
+	select leadstream.create_score_rule('set', 'rule', 'age > 10', 5);
+	select leadstream.create_score_rule('set', 'other', 'exists(visit)', 5);
+	select leadstream.create_segment('scored', 'score(''set'') > 3');
 	select leadstream.create_stream('owned', 'exists(visit)', '{one}');
 	update leadstream.stream set owner = 'owner' where stream = 'owned';
 });
@@ -300,6 +315,10 @@ my %provoke = (
 	'00000 notice: it is so already' => {
 		enable => q{select leadstream.enable('on')},
 		disable => q{select leadstream.disable('off')},
+		enable_score_set => q{select leadstream.enable_score_set('set')},
+		disable_score_set => q{select leadstream.disable_score_set('set'); select leadstream.disable_score_set('set')},
+		enable_score_rule => q{select leadstream.enable_score_rule('set', 'rule')},
+		disable_score_rule => q{select leadstream.disable_score_rule('set', 'rule'); select leadstream.disable_score_rule('set', 'rule')},
 		move => q{select leadstream.move(1, 'MQL')},
 		assign => q{select leadstream.assign(1, 'Ann')},
 		unassign => q{select leadstream.create_lead(2, 'one'); select leadstream.unassign(currval('leadstream.lead_lead_id_seq'))},
@@ -321,21 +340,32 @@ my %provoke = (
 		$has_icu ? (collation => q{create collation nd (provider = icu, locale = 'und', deterministic = false);
 			alter table contact add note text collate nd;
 			select leadstream.check_rule('note like ''a%''')}) : () },
-	'0A000 a segment inside a `where`' => { rule => q{exists(visit where segment('low'))} },
+	'0A000 a segment or a score inside a `where`' => {
+		rule => [ q{exists(visit where segment('low'))}, q{exists(visit where score('set') > 1)}, 'exists(visit where score(1 where true) > 1)' ] },
+	'0A000 a score rule that speaks of a score' => {
+		create_score_rule => [ q{select leadstream.create_score_rule('set', 'x', 'score() > 1', 1)},
+			q{select leadstream.create_score_rule('set', 'x', 'segment(''scored'')', 1)} ],
+		alter_score_rule => q{select leadstream.alter_score_rule('set', 'rule', 'score(1 where true) > 0')},
+		rule => q{score(1 where score('set') > 1) > 0} },
 	'0A000 the combinator xor, an expression on the left side, a value source other than value and field' => {
 		rule_in_json => [ map { "select '{$_}'::jsonb::leadstream.rule" } '"combinator": "xor", "rules": []',
 			'"rules": [{"field": "a", "operator": "=", "value": 1, "lhs": {"kind": "field", "field": "b"}}]',
 			'"rules": [{"field": "a", "operator": "=", "value": 1, "valueSource": "parameter"}]' ] },
-	'0A000 `only_rule` reads the contact, other activities or the clock, or names a segment' => {
+	'0A000 `only_rule` reads the contact, other activities, the clock or a score, or names a segment' => {
 		attach_activity => [ q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'contact.name = ''x''')},
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'b < now')},
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'exists(visit)')},
+			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'score(''set'') > 1')},
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', only_rule => 'segment(''low'')')} ] },
 	'22004 an argument that must not be null is null' => {
 		all => [ map { "select leadstream.$_" } q{attach_contacts(null)}, q{attach_activity(null)}, q{detach(null)},
 			q{create_stream('x', null)}, q{create_stream(null, 'true')}, q{alter_stream(null)}, q{enable(null)}, q{disable(null)},
 			q{clear(null)}, q{fetch_history(null::text)}, q{fetch_history(array[null])}, q{drop_stream(null)},
 			q{create_segment('x', null)}, q{create_segment(null, 'true')}, q{alter_segment(null)}, q{drop_segment(null)},
+			q{create_score_set(null)}, q{alter_score_set(null)}, q{drop_score_set(null)}, q{enable_score_set(null)}, q{disable_score_set(null)},
+			q{create_score_rule(null, 'x', 'true', 1)}, q{create_score_rule('set', null, 'true', 1)}, q{create_score_rule('set', 'x', null, 1)},
+			q{create_score_rule('set', 'x', 'true', null)}, q{alter_score_rule(null, 'rule')}, q{alter_score_rule('set', null)},
+			q{drop_score_rule('set', null)}, q{enable_score_rule('set', null)}, q{disable_score_rule(null, 'rule')},
 			q{create_team(null)}, q{drop_team(null)}, q{create_lead(null::bigint, 'one')}, q{create_lead(1, null)},
 			q{move(null, 'SQL')}, q{move(1, null)}, q{move_contact(null::text, 'SQL')}, q{move_contact(1, null)}, q{alter_team(null)},
 			q{activate_team(null)}, q{deactivate_team(null)}, q{create_sales_user(null)}, q{alter_sales_user(null)},
@@ -374,11 +404,16 @@ my %provoke = (
 		create_stream => q{select leadstream.create_stream('x', 'true', requalify_after => '-1 day')},
 		alter_stream => [ q{select leadstream.alter_stream('off', requalify_after => '-1 day')},
 			q{select leadstream.alter_stream('off', requalify_after => '1 day', never_requalify => true)} ] },
+	'22023 more points than a score rule can have' => {
+		create_score_rule => q{select leadstream.create_score_rule('set', 'x', 'true', 1000000001)},
+		alter_score_rule => q{select leadstream.alter_score_rule('set', 'rule', points => -1000000001)} },
+	'22023 an instant that is not finite' => { list_scores => q{select leadstream.list_scores('set', 'infinity')} },
 	'22025 a `like` pattern that ends with its escape character' => { rule => q{name like 'a\\'} },
 	'22P02 a literal that its column cannot read' => { rule => [ q{age = 'old'}, q{contact_id in ('1', 'x')} ] },
 	'22P02 a key that does not read as the key of the contacts' => {
 		is_match => q{select leadstream.is_match('true', 'x')},
 		explain => [ q{select leadstream.explain('on', 'x')}, q{select leadstream.explain('true'::leadstream.rule, 'x')} ],
+		explain_score => q{select leadstream.explain_score('x')},
 		create_lead => q{select leadstream.create_lead('x', 'one')},
 		move_contact => q{select leadstream.move_contact('x', 'SQL')},
 		merge_contacts => q{select leadstream.merge_contacts('x', '1')} },
@@ -405,12 +440,18 @@ my %provoke = (
 			($name => "set transaction isolation level repeatable read; select leadstream.$name$arguments") }
 			q{drop_sales_user('Bob')}, q{remove_member('one', 'Ann')}, q{drop_stage('SQL')}, q{alter_stage('SQL', new_name => 'x')},
 			q{merge_contacts(1, 2)} },
-	'2BP01 streams or segments name it' => { drop_segment => q{select leadstream.drop_segment('low')} },
+	'2BP01 streams, segments or score rules name it' => {
+		drop_segment => [ q{select leadstream.drop_segment('low')}, q{select leadstream.create_score_rule('set', 'x', 'segment(''lower'')', 1);
+			select leadstream.drop_segment('lower')} ],
+		drop_score_set => q{select leadstream.drop_score_set('set')} },
 	'42501 no EXECUTE on the function, or no rights on a table it writes' => {
 		all => [ map { "set role nobody; select leadstream.$_" } q{attach_contacts('contact')}, q{attach_activity('visit')},
 			q{detach('visit')}, q{create_stream('x', 'true')}, q{alter_stream('off')}, q{enable('off')}, q{disable('on')},
 			q{clear('off')}, q{fetch_history('on')}, q{drop_stream('off')}, q{create_team('x')}, q{drop_team('idle')},
 			q{create_segment('x', 'true')}, q{alter_segment('low')}, q{drop_segment('lower')},
+			q{create_score_set('x')}, q{alter_score_set('set')}, q{drop_score_set('set')}, q{enable_score_set('set')}, q{disable_score_set('set')},
+			q{create_score_rule('set', 'x', 'true', 1)}, q{alter_score_rule('set', 'rule')}, q{drop_score_rule('set', 'rule')},
+			q{enable_score_rule('set', 'rule')}, q{disable_score_rule('set', 'rule')},
 			q{create_lead(1, 'one')}, q{move(1, 'SQL')}, q{move_contact(1, 'SQL')}, q{move_contact('1', 'SQL')}, q{alter_team('one')},
 			q{activate_team('one')}, q{deactivate_team('one')}, q{create_sales_user('x')}, q{alter_sales_user('Ann')},
 			q{activate_sales_user('Ann')}, q{deactivate_sales_user('Ann')}, q{drop_sales_user('Bob')}, q{add_member('one', 'Bob')},
@@ -437,10 +478,16 @@ my %provoke = (
 	q{42501 the caller is not the segment's owner} => {
 		alter_segment => q{set role stranger; select leadstream.alter_segment('low', 'true')},
 		drop_segment => q{set role stranger; select leadstream.drop_segment('lower')} },
-	'42501 the rule names a segment, and the caller may not SELECT from `leadstream.segment`' => {
+	q{42501 the caller is not the score set's owner} => {
+		map { my ($name, $arguments) = /(\w+)(.*)/;
+			($name => "set role stranger; select leadstream.$name$arguments") } q{alter_score_set('set')}, q{drop_score_set('set')},
+			q{enable_score_set('set')}, q{disable_score_set('set')}, q{create_score_rule('set', 'x', 'true', 1)},
+			q{alter_score_rule('set', 'rule')}, q{drop_score_rule('set', 'rule')}, q{enable_score_rule('set', 'rule')},
+			q{disable_score_rule('set', 'rule')} },
+	'42501 the rule names a segment or a score, and the caller may not SELECT from `leadstream.segment` or `leadstream.score_rule`' => {
 		map { my ($name, $more) = @$_;
-			($name => "grant select on contact to nobody; grant select on leadstream.contact_source, leadstream.activity_source to nobody;
-				set role nobody; select leadstream.$name('segment(''low'')'::leadstream.rule$more)") }
+			($name => [ map { "grant select on contact to nobody; grant select on leadstream.contact_source, leadstream.activity_source to nobody;
+				set role nobody; select leadstream.$name('$_'::leadstream.rule$more)" } q{segment(''low'')}, q{score(''set'') > 1} ]) }
 		  [ rule_sql => '' ], [ preview => '' ], [ timeline => '' ], [ verify => '' ], [ simulate => q{, '2024-01-01'} ],
 		  [ simulate_daily => q{, '2024-01-01', '2024-01-02'} ], [ compare_rules => q{, 'true'::leadstream.rule} ] },
 	'42501 the caller may not SELECT a column that the rule names' => {
@@ -450,7 +497,11 @@ my %provoke = (
 		enable => q{set role owner; select leadstream.enable('owned')},
 		create_segment => q{set role owner; select leadstream.create_segment('x', 'segment(''low'')')},
 		alter_segment => q{update leadstream.segment set owner = 'owner'; set role owner; select leadstream.alter_segment('low', 'name = ''x''')},
+		create_score_rule => q{update leadstream.score_set set owner = 'owner'; set role owner; select leadstream.create_score_rule('set', 'x', 'name = ''x''', 1)},
+		alter_score_rule => q{update leadstream.score_set set owner = 'owner'; set role owner; select leadstream.alter_score_rule('set', 'rule', 'name = ''x''')},
 		is_match => q{set role owner; select leadstream.is_match('name = ''x''', 1)},
+		explain_score => q{set role owner; select leadstream.explain_score(1)},
+		list_scores => q{set role owner; select leadstream.list_scores(null)},
 		explain => q{set role owner; select leadstream.explain('owned', 1)} },
 	'42601 a syntax error' => { rule => [ 'age >', '(true', '', 'count(visit)', q{name = 'x} ] },
 	'42602 a blank name' => {
@@ -464,6 +515,10 @@ my %provoke = (
 		alter_stream => q{select leadstream.alter_stream('off', new_name => ' ')},
 		create_segment => q{select leadstream.create_segment('', 'true')},
 		alter_segment => q{select leadstream.alter_segment('low', new_name => ' ')},
+		create_score_set => q{select leadstream.create_score_set(' ')},
+		alter_score_set => q{select leadstream.alter_score_set('set', new_name => '')},
+		create_score_rule => q{select leadstream.create_score_rule('set', '', 'true', 1)},
+		alter_score_rule => q{select leadstream.alter_score_rule('set', 'rule', new_name => '')},
 		attach_activity => q{select leadstream.attach_activity('spare', kind => '', occurred_at => 'a')} },
 	'42622 a name that is too long' => {
 		create_team => q{select leadstream.create_team(repeat('x', 201))},
@@ -476,6 +531,10 @@ my %provoke = (
 		alter_stream => q{select leadstream.alter_stream('off', new_name => repeat('x', 201))},
 		create_segment => q{select leadstream.create_segment(repeat('x', 201), 'true')},
 		alter_segment => q{select leadstream.alter_segment('low', new_name => repeat('x', 201))},
+		create_score_set => q{select leadstream.create_score_set(repeat('x', 201))},
+		alter_score_set => q{select leadstream.alter_score_set('set', new_name => repeat('x', 201))},
+		create_score_rule => q{select leadstream.create_score_rule('set', repeat('x', 201), 'true', 1)},
+		alter_score_rule => q{select leadstream.alter_score_rule('set', 'rule', new_name => repeat('x', 201))},
 		attach_activity => q{select leadstream.attach_activity('spare', kind => repeat('x', 64), occurred_at => 'a')} },
 	'42702 several columns could be the one: name it' => {
 		attach_contacts => qq{$detached alter table contact rename email to mail; select leadstream.attach_contacts('contact')},
@@ -512,6 +571,12 @@ my %provoke = (
 		rule => q{segment('none') and age > 1},
 		alter_segment => q{select leadstream.alter_segment('none', 'true')},
 		drop_segment => q{select leadstream.drop_segment('none')} },
+	'42704 no such score set in the account, or no such rule in it' => {
+		rule => q{score('none') > 1},
+		(map { ($_ => "select leadstream.$_('none')") } qw(list_scores alter_score_set drop_score_set enable_score_set disable_score_set)),
+		create_score_rule => q{select leadstream.create_score_rule('none', 'x', 'true', 1)},
+		(map { ($_ => [ "select leadstream.$_('none', 'x')", "select leadstream.$_('set', 'none')" ]) }
+		  qw(alter_score_rule drop_score_rule enable_score_rule disable_score_rule)) },
 	'42704 no such stage' => { move => q{select leadstream.move(1, 'none')},
 		move_contact => q{select leadstream.move_contact(1, 'none')},
 		alter_stage => q{select leadstream.alter_stage('none')}, drop_stage => q{select leadstream.drop_stage('none')} },
@@ -520,7 +585,11 @@ my %provoke = (
 	'42704 the table is not attached' => { detach => q{select leadstream.detach('spare')} },
 	'42704 the type of the key cannot be sorted or hashed' => {
 		attach_contacts => qq{$detached create table odd (odd_id money primary key); select leadstream.attach_contacts('odd')} },
-	'42710 a stream, segment, team, sales user, stage or kind of that name exists' => {
+	'42710 a stream, segment, score set or rule, team, sales user, stage or kind of that name exists' => {
+		create_score_set => q{select leadstream.create_score_set('set')},
+		alter_score_set => q{select leadstream.create_score_set('x'); select leadstream.alter_score_set('x', new_name => 'set')},
+		create_score_rule => q{select leadstream.create_score_rule('set', 'rule', 'true', 1)},
+		alter_score_rule => q{select leadstream.alter_score_rule('set', 'rule', new_name => 'other')},
 		alter_team => q{select leadstream.alter_team('one', new_name => 'idle')},
 		create_sales_user => q{select leadstream.create_sales_user('Ann')},
 		alter_sales_user => q{select leadstream.alter_sales_user('Ann', new_name => 'Bob')},
@@ -571,14 +640,16 @@ my %provoke = (
 	'54001 nested too deeply' => { rule => $deep },
 	'55000 no contacts table is attached' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
-			($name => "$detached select leadstream.$name$arguments") } q{create_stream('x', 'true')}, q{attach_activity('spare')},
+			($name => "$detached select leadstream.$name$arguments") } q{create_stream('x', 'true')}, q{create_score_set('x')}, q{attach_activity('spare')},
 			q{check_rule('true')}, q{preview('true')}, q{explain('on', 1)}, q{create_lead(1, 'one')} },
 	'55000 contacts have accounts and `leadstream.account` is empty' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
-			($name => "\\c accounts\nbegin; select leadstream.$name$arguments") } q{create_team('x')}, q{create_stream('x', 'true')},
-			q{enable('All forms')}, q{explain('All forms', 1)}, q{move(1, 'SQL')}, q{create_sales_user('x')}, q{create_stage('x')},
+			($name => "\\c accounts\nbegin; select leadstream.$name$arguments") } q{create_team('x')}, q{create_stream('x', 'true')}, q{create_score_set('x')},
+			q{enable('All forms')}, q{explain('All forms', 1)}, q{explain_score(1)}, q{move(1, 'SQL')}, q{create_sales_user('x')}, q{create_stage('x')},
 			q{assign(1, 'x')} },
-	'55000 the rule of a stream or segment that names it would not bind any more' => {
+	'55000 the rule of a stream or segment that names it, or its score set, would not bind any more' => {
+		create_score_rule => q{select leadstream.create_stream('deep', (repeat('not ', 50) || 'score(''set'') > 1')::leadstream.rule); select leadstream.create_score_rule('set', 'x', (repeat('not ', 60) || 'true')::leadstream.rule, 1)},
+		alter_score_rule => q{select leadstream.create_stream('deep', 'not not not score(''set'') > 1'); select leadstream.alter_score_rule('set', 'rule', (repeat('not ', 97) || 'true')::leadstream.rule)},
 		alter_segment => [ map { "$_; select leadstream.alter_segment('low', '" . 'not ' x 98 . "true')" }
 			q{select leadstream.create_stream('deep', 'not not segment(''low'')')},
 			q{select leadstream.create_segment('deep', 'not not segment(''low'')')} ] },
@@ -618,6 +689,7 @@ my %provoke = (
 		drop_stage => [ q{select leadstream.drop_stage('MQL')},
 			q{select leadstream.move(1, 'SQL'); select leadstream.drop_stage('SQL')} ] },
 	'P0002 no such contact, or it is hidden from the caller or of another account' => {
+		explain_score => q{select leadstream.explain_score(99)},
 		explain => [ q{select leadstream.explain('on', 99)}, q{alter table visit enable row level security; alter table contact enable row level security;
 			grant all on contact, visit to owner; set role owner; select leadstream.explain('on', 1)} ] },
 	'P0002 the contact has no leads in the account' => { move_contact => q{select leadstream.move_contact(2, 'SQL')} },

@@ -154,7 +154,7 @@ begin
 		when 'agg' then
 			case
 				when o ->> 'fn' = 'exists' then return 'bool';
-				when o ->> 'fn' in ('count', 'distinct', 'sum', 'avg') then return 'num';
+				when o ->> 'fn' in ('count', 'distinct', 'sum', 'avg', 'score') then return 'num';
 				else
 					x := nv.cls(jsonb_build_object('t', 'field', 's', 'r', 'p', o -> 'p'),
 								(select k.tbl from nv.kind k where k.kind = o #>> '{kinds,0}'));
@@ -262,7 +262,14 @@ declare
 	x text;
 	order_by text;
 	parts text[] := '{}';
+	item jsonb;
 begin
+	if fn = 'score' then
+		for item in select * from jsonb_array_elements(o -> 'items') loop
+			parts := parts || format('case when %s then %s else 0 end', nv.truth(item -> 'c'), item ->> 'n');
+		end loop;
+		return '(' || array_to_string(parts, ' + ') || ')';
+	end if;
 	if fn in ('exists', 'count') then
 		for k in select * from nv.kinds_of(o) loop
 			parts := parts || case fn when 'exists' then format('exists (select %s)', nv.counting(o, k))
@@ -471,16 +478,27 @@ end $$;
 -- Negation is pushed down as the walk goes; between is >= and <=, in is an
 -- or of equals.  An aggregate of the kinds of the row makes its comparison
 -- one of rule (a) if more rows make it truer:
---   exists, not negated; count and count(distinct) on the greater side of
---   > or >= (a negative factor turns the sides), or equal to anything but
+--   exists, not negated; count, count(distinct) and score on the greater side
+--   of > or >= (a negative factor turns the sides), or equal to anything but
 --   the literal 0; any test of any other aggregate, negated or not.
+-- A row counts in a score by a condition in force of one of its rules, which
+-- earns points.
 
 create function nv.fresh_rows(agg jsonb) returns text
 language plpgsql stable as $$
 declare
 	k nv.kind;
+	item jsonb;
 	parts text[] := '{}';
 begin
+	if agg ->> 'fn' = 'score' then
+		for item in select * from jsonb_array_elements(agg -> 'items') loop
+			if (item ->> 'n')::int > 0 then
+				parts := parts || nv.force(item -> 'c');
+			end if;
+		end loop;
+		return coalesce(nullif(array_to_string(parts, ' or '), ''), 'false');
+	end if;
 	for k in select * from nv.kinds_of(agg) loop
 		-- elements come with the contact, by rule (b)
 		parts := parts || case when k.contact_col is null then 'false' else format('exists (select %s)', nv.counting(agg, k, true)) end;
@@ -556,7 +574,7 @@ begin
 			o := o -> 'a';
 		end if;
 		if o ->> 't' = 'agg' then
-			if o ->> 'fn' not in ('count', 'distinct') or nv.grows(op, neg, turned, other) then
+			if o ->> 'fn' not in ('count', 'distinct', 'score') or nv.grows(op, neg, turned, other) then
 				parts := parts || nv.fresh_rows(o);
 			end if;
 		end if;
@@ -577,12 +595,20 @@ end $$;
 create function nv.rows_enter(agg jsonb) returns boolean
 language plpgsql stable as $$
 begin
+	if agg ->> 'fn' = 'score' then
+		return exists (select from jsonb_array_elements(agg -> 'items') e(item)
+					   where (item ->> 'n')::int <> 0 and nv.time_makes(item -> 'c', (item ->> 'n')::int < 0));
+	end if;
 	return agg ? 'older' or agg ? 'where' and nv.time_makes(agg -> 'where', false);
 end $$;
 
 create function nv.rows_leave(agg jsonb) returns boolean
 language plpgsql stable as $$
 begin
+	if agg ->> 'fn' = 'score' then
+		return exists (select from jsonb_array_elements(agg -> 'items') e(item)
+					   where (item ->> 'n')::int <> 0 and nv.time_makes(item -> 'c', (item ->> 'n')::int > 0));
+	end if;
 	return agg ? 'within' or agg ? 'where' and nv.time_makes(agg -> 'where', true);
 end $$;
 
@@ -637,7 +663,7 @@ begin
 			o := o -> 'a';
 		end if;
 		continue when o ->> 't' is distinct from 'agg';
-		if o ->> 'fn' in ('count', 'distinct') and op in ('<', '<=', '>', '>=') then
+		if o ->> 'fn' in ('count', 'distinct', 'score') and op in ('<', '<=', '>', '>=') then
 			up := (op in ('>', '>=')) <> (turned <> neg);
 			if up and nv.rows_enter(o) or not up and nv.rows_leave(o) then
 				return true;
@@ -674,7 +700,13 @@ begin
 			o := o -> 'a';
 		end if;
 		continue when o ->> 't' is distinct from 'agg';
-		if o ->> 'fn' not in ('count', 'distinct') or op not in ('<', '<=', '>', '>=')
+		if o ->> 'fn' = 'score' and op in ('<', '<=', '>', '>=') then
+			-- more points where more of it is asked for, fewer where less is
+			continue when not exists (select from jsonb_array_elements(o -> 'items') e(item)
+									  where (item ->> 'n')::int <> 0 and not nv.rows_grow(item -> 'c',
+										((item ->> 'n')::int > 0) = ((op in ('>', '>=')) = (turned <> neg))));
+			return false;
+		elsif o ->> 'fn' not in ('count', 'distinct') or op not in ('<', '<=', '>', '>=')
 			or ((op in ('>', '>=')) = (turned <> neg)) then
 			return false;
 		end if;
@@ -726,7 +758,11 @@ begin
 		if o ->> 't' = 'times' then
 			o := o -> 'a';
 		end if;
-		if o ->> 't' = 'agg' then
+		if o ->> 'fn' = 'score' then
+			for x in select * from jsonb_array_elements(o -> 'items') loop
+				return query select nv.bounds(x -> 'c');
+			end loop;
+		elsif o ->> 't' = 'agg' then
 			for k in select * from nv.kinds_of(o) loop
 				if k.time_col is not null then
 					t := nv.row_time(k);

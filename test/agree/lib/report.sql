@@ -81,8 +81,12 @@ begin
 	for x in select stream from leadstream.streams loop
 		perform leadstream.drop_stream(x);
 	end loop;
-	for x in select segment from leadstream.segments order by segment_id desc loop
-		perform leadstream.drop_segment(x);
+	perform leadstream.drop_score_rule(score_set, score_rule) from leadstream.score_rules;
+	-- the last first: they may name those before
+	for x in select d.call from (select format('drop_segment(%L)', segment) from leadstream.segment
+			 union all select format('drop_score_set(%L)', score_set) from leadstream.score_set) d(call)
+			 order by regexp_replace(d.call, '\D', '', 'g')::int desc loop
+		execute 'select leadstream.' || x;
 	end loop;
 	if exists (select from leadstream.contact_source) then
 		perform leadstream.detach(activity) from (select distinct activity from leadstream.activity_source) a;

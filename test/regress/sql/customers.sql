@@ -77,6 +77,16 @@ select 1 + (hashint4(i + 310000) & 2147483647) % 200, timestamptz '2026-06-01 00
 	(array['given', 'withdrawn', 'given'])[1 + (hashint4(i + 13) & 2147483647) % 3]
 from generate_series(1, 500) i;
 
+-- what they earn points for
+select leadstream.create_score_set('persona') is not null and leadstream.create_score_set('engagement') is not null as made;
+select count(leadstream.create_score_rule('persona', name, rule::leadstream.rule, points)) from (values
+	('company known', 'company is not empty', 5), ('phone known', 'phone is not empty', 5), ('decides', 'title ilike ''%CEO%'' or title ilike ''%head%''', 15),
+	('student', 'title ilike ''%student%''', -20)) r(name, rule, points);
+select count(leadstream.create_score_rule('engagement', name, rule::leadstream.rule, points)) from (values
+	('any form', 'exists(form_submit within 90 days)', 15), ('any page', 'exists(page_visit within 90 days)', 10),
+	('landing page', 'exists(page_visit where url like ''/landing/%'' within 90 days)', 5), ('pricing', 'count(page_visit where url like ''/pricing%'' within 30 days) >= 3', 10),
+	('mail click', 'exists(mail_click within 90 days)', 5), ('careers', 'exists(page_visit where url = ''/careers'' within 30 days)', -10)) r(name, rule, points);
+
 create table rules (n integer primary key, rule leadstream.rule);
 insert into rules values
 (1, 'lead_score > 20'),
@@ -102,6 +112,7 @@ insert into rules values
 (21, 'exists(form_submit where form = ''Request a demo'') and category <> ''customer'' and email not like ''%@competitor.example'''),
 (22, 'exists(form_submit where form = ''registration'' and event_at < now - 2 days) and not exists(form_submit where form = ''door scan'')'),
 (23, 'exists(page_visit within 7 days) and not exists(form_submit within 365 days) and not exists(mail_click within 365 days) and not exists(mail_sent within 365 days)'),
+(24, '(score(''persona'') >= 20 and score(''engagement'') >= 30) or (exists(form_submit where form = ''Request a demo'') and score(''persona'') >= 20)'),
 (25, 'exists(sale_lost where value > 100000 within 365 days older than 180 days) and count(page_visit where url like ''/pricing%'' within 14 days) >= 2 and not last(sale_created.occurred_at) > last(sale_lost.occurred_at) and last(consent.basis where purpose = ''marketing'') <> ''withdrawn''');
 
 set leadstream.clock = '2026-06-02T00:00:00Z';
@@ -159,6 +170,7 @@ reset leadstream.clock;
 select leadstream.detach(t) from unnest('{form_submit,page_visit,mail,list_member,signal,sale,consent,contacts}'::regclass[]) t;
 select count(*) from leadstream.streams where problem is null;
 select count(leadstream.drop_stream(stream)) from leadstream.streams;
+select leadstream.drop_score_set(score_set) from leadstream.score_sets \g /dev/null
 select leadstream.drop_team('Sales');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 delete from leadstream.stage;

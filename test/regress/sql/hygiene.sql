@@ -57,7 +57,7 @@ order by 1;
 -- a table of ours that is named without its schema
 select 'unqualified: ' || p.oid::regprocedure || ': ' || m[1]
 from pg_proc p
-cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|segment|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
+cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|segment|score_set|score_rule|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
 where p.pronamespace = 'leadstream'::regnamespace
 order by 1;
 
@@ -68,7 +68,8 @@ create temporary table listed (kind text, name name);
 -- changes something, or shows what others may not see: granted by name
 insert into listed select 'acts', unnest('{
 	attach_contacts,attach_activity,detach,create_stream,alter_stream,drop_stream,enable,disable,clear,
-	drop_segment,alter_segment,create_segment,fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
+	drop_segment,alter_segment,create_segment,create_score_set,alter_score_set,drop_score_set,enable_score_set,disable_score_set,
+	create_score_rule,alter_score_rule,drop_score_rule,enable_score_rule,disable_score_rule,fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
 	alter_team,activate_team,deactivate_team,create_sales_user,alter_sales_user,activate_sales_user,deactivate_sales_user,drop_sales_user,
 	add_member,alter_member,pause_member,resume_member,remove_member,create_stage,alter_stage,drop_stage,
 	move_contact,assign,unassign,hide,unhide,delete_lead,add_note,merge_contacts,_hold_contacts,
@@ -84,11 +85,12 @@ insert into listed select 'step', unnest('{
 	_secure_lead_tables,_grant_lead_tables,_create_lead_tables,_create_due_table,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
 	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
 	_await_lead_writers,_rename_stage,_lead,_note_event,_merge_leads,
-	_hold_segments,_segment,_stream,_team_ids,_set_teams,_await_writers}'::name[]);
+	_hold_segments,_hold_scores,_lock_scores,_segment,_score_set,_set_score_set,_set_score_rule,_score_changed,_renew_stream,_stream,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
 	_rename_columns,_lost_columns,
 	overview,_overview_tables,_overview_streams,_overview_leads,_overview_clock,
+	_rules,_rule_users,_bound_users,_check_users,_score_users,_score_rule,explain_score,list_scores,_score_sql,
 	teams_in_sight,is_in_sight,accounts_in_sight,check_sight,_caller,_access_roles,_access_rights,_check_access,_check_grantor,_has_right,_is_member,
 	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
 	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
@@ -98,12 +100,13 @@ insert into listed select 'reads', unnest('{
 -- depends on its arguments alone
 insert into listed select 'pure', unnest('{
 	rule_in,rule_out,rule_recv,rule_send,rule_eq,rule_ne,rule_lt,rule_le,rule_gt,rule_ge,rule_cmp,rule_hash,
-	rule_hash_extended,rule_segments,_rename_segment,rule_from_jsonb,rule_to_jsonb,rule_from_jquery,
+	rule_hash_extended,rule_segments,_rename_segment,rule_scores,_rename_score,_as_score,rule_from_jsonb,rule_to_jsonb,rule_from_jquery,
 	_builder_label,_builder_values,_builder_operators,
 	shift,as_instant,as_number,as_boolean,as_text,is_blank,json_element,json_has,times,always,
 	clock_timeline,period_timeline,row_span,beginnings,first_instant,first_count,
 	count_pieces,distinct_pieces,sum_pieces,avg_pieces,min_pieces,max_pieces,first_pieces,last_pieces,
 	_newer,_latest,
+	_check_points,
 	_unkeyed_digest,_path_digest,_sales_functions,_label,_known,_not_null,_check_name,_check_requalify,_check_max_open,_check_place,_raise_no_stage,_raise_duplicate,_contact_text,_raise_enabled}'::name[]);
 
 create temporary view function as

@@ -82,7 +82,6 @@ select n, source, pg_temp.try(source) as result
 from example where pg_temp.try(source) <> source order by n;
 select count(*) from example where pg_temp.is_fixed(source);
 
--- Scores are not there yet.
 select pg_temp.try($$(score('persona') >= 20 and score('engagement') >= 30) or (exists(form_submit where form = 'Request a demo') and score('persona') >= 20)$$);
 select pg_temp.try($$segment('swedes')$$);
 

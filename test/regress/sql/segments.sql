@@ -254,6 +254,7 @@ select leadstream.is_match('segment(''Nordic'')', 8);
 reset role;
 grant execute on function leadstream.create_segment, leadstream.alter_segment, leadstream.drop_segment to regress_seg;
 grant select, insert, update, delete on leadstream.segment, leadstream.stream, leadstream.stream_version to regress_seg;
+grant select on leadstream.score_set, leadstream.score_rule to regress_seg;
 set role regress_seg;
 select leadstream.create_segment('mine', $$country = 'SE'$$) is not null as made;
 select pg_temp.fails($$select leadstream.alter_segment('mine', 'segment(''Secret'')')$$);
