@@ -43,9 +43,27 @@ $node->append_conf(
 });
 $node->start;
 make_world($node);
+
+# Points only come, too, whoever alters the rules that pay them.
+$LeadWorld::streams{scored} = [
+	q{score('engagement') >= 12},
+	q{(case when exists (select from form f where f.contact_id = c.id) then 5 else 0 end
+	  + case when (select count(*) from visit v where v.contact_id = c.id) >= 3 then 5 else 0 end
+	  + case when exists (select from mail m where m.contact_id = c.id and m.what = 'open') then 4 else 0 end
+	  + case when c.country = 'SE' then 3 else 0 end) >= 12},
+	'{partners}'
+];
 $node->safe_psql(
 	'postgres', q{
 	create extension amcheck;
+	select leadstream.create_score_set('engagement');
+	select leadstream.create_score_rule('engagement', 'form', 'exists(form)', 5);
+	select leadstream.create_score_rule('engagement', 'visits', 'count(visit) >= 3', 5);
+	select leadstream.create_score_rule('engagement', 'mail', 'exists(mail where what = ''open'')', 4);
+	select leadstream.create_score_rule('engagement', 'country', 'country = ''SE''', 3);
+	select leadstream.create_score_set('noise');
+	select leadstream.create_score_rule('noise', 'visit', 'exists(visit where url = ''/b'')', 5);
+	select leadstream.create_stream('scored', 'score(''engagement'') >= 12', '{partners}');
 	select leadstream.create_stream('churn_a', 'exists(form where name = ''demo'')', '{sales}');
 	select leadstream.create_stream('churn_b', 'count(visit where url = ''/pricing'') >= 3', '{sales}');
 	select leadstream.create_stream('altered', 'exists(visit where amount = 1)', '{partners}');
@@ -216,6 +234,21 @@ $complete};
 
 # Nobody counts what these make; they are there to be in the way.
 my $owner = q{
+\set r random(1, 11)
+\if :r = 9
+select leadstream.alter_score_rule('engagement', 'form', 'count(form) >= 1');
+select leadstream.alter_score_rule('engagement', 'visits', 'not count(visit) < 3');
+\elif :r = 10
+select leadstream.alter_score_rule('engagement', 'form', 'exists(form)');
+select leadstream.alter_score_rule('engagement', 'visits', 'count(visit) >= 3');
+\elif :r = 11
+select leadstream.alter_stream('altered', rule => 'score(''noise'') >= 5');
+begin;
+select leadstream.alter_score_rule('noise', 'visit', points => 6);
+rollback;
+select leadstream.disable_score_rule('noise', 'visit');
+select leadstream.enable_score_rule('noise', 'visit');
+\else
 \set r random(1, 8)
 \if :r = 1
 select leadstream.alter_stream('altered', rule => 'exists(visit where amount = 1)');
@@ -245,6 +278,7 @@ select leadstream.fetch_history('extra');
 commit;
 \else
 select leadstream.fetch_history(array['altered', 'extra']);
+\endif
 \endif
 \sleep 30 ms
 };
