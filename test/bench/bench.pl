@@ -78,6 +78,8 @@ my @lines = (
   [window_bulk => 'every row counts 30 days in vain, two a contact: INSERT … SELECT', '×', 2.2],
   [window_one => 'every row counts 30 days in vain: one row', '×', 1.25],
   [window_ten => 'ten such windows against one: INSERT … SELECT', '×', 1.15],
+  [score_bulk => 'a score of 20 rules, every row earns in vain: INSERT … SELECT', '×', 2.5],
+  [score_one => 'a score of 20 rules, every row earns in vain: one row', '×', 1.3],
   [lead_some => '1 % of rows make a lead: INSERT … SELECT', '×', 1.10],
   [lead_all => 'every row makes a lead: INSERT … SELECT', '×', 1.8],
   [hot => grouped(min(10_000, $streams)) . ' streams on one hot url, 1 % of rows: INSERT … SELECT', '×', 1.3],
@@ -854,6 +856,32 @@ part window => [qw(window_bulk window_one window_ten)], sub {
   my $rival = median(@{ $us{'windows 10'} }) / median(@{ $us{'windows 1'} });
   report(window_ten => $each, 'PL/pgSQL', with_unit($rival, '×'),
     'ours against no triggers', ratio($us{'ours 10'}, $us{'none 10'}), "PL/pgSQL's", ratio($us{'windows 10'}, $us{'none 10'}));
+};
+
+part score => [qw(score_bulk score_one)], sub {
+  # Of its rules two concern every row, and 18 one folder each; nobody has them all.
+  database('lines');
+  my $setup = Session->new('lines');
+  $setup->sql(q{select leadstream.create_score_set('bench');
+    select leadstream.create_score_rule('bench', 'any page', 'exists(visit within 90 days)', 10);
+    select leadstream.create_score_rule('bench', 'three pages', 'count(visit within 30 days) >= 3', 5);
+    select leadstream.create_score_rule('bench', 'folder ' || i,
+      format('exists(visit where url like %L within 90 days)', '/shop/products/' || i || '/%')::leadstream.rule, 5)
+    from generate_series(1, 18) i}) if !$setup->sql('select 1 from leadstream.score_set');
+  $setup->close;
+  my $control = own_streams('lines', q{select 'score', 'score(''bench'') >= 100'});
+  my $s = Session->new('lines');
+  my $v = alternate($rounds, 'µs', undef, map {
+    my $who = $_;
+    $who => sub { bulk($s, 'visit', $who, rows => $who eq 'score' ? $few_rows : $line_rows) }
+  } 'none', 'ours', 'score', 'key');
+  my $again = median(map { $s->ms('select count(*) from rival_scores where points >= 100') } 1 .. 3);
+  $s->close;
+  report(score_bulk => ratio($v->{ours}, $v->{none}), 'foreign key', ratio($v->{key}, $v->{none}),
+    'PL/pgSQL, no lock', ratio($v->{score}, $v->{none}), 'all computed anew by SQL', with_unit($again, 'ms'));
+  $v = one_row_rounds('lines', $control, map { [$_, $_] } 'none', 'ours', 'score', 'key');
+  report(score_one => ratio($v->{ours}, $v->{none}), 'foreign key', ratio($v->{key}, $v->{none}),
+    'PL/pgSQL, no lock', ratio($v->{score}, $v->{none}));
 };
 
 part lead => [qw(lead_some lead_all)], sub {

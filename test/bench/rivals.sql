@@ -108,6 +108,33 @@ begin
 end
 $make$;
 
+-- A score of 20 rules, for one contact, whose rows are read once, and for all.
+do $make$
+declare
+  points constant text := (select string_agg(format('5 * max((url like %L)::int)', '/shop/products/' || i || '/%'), ' + ')
+    from generate_series(1, 18) i)
+    || ' + 10 + 5 * (count(*) filter (where occurred_at > now() - interval ''30 days'') >= 3)::int';
+begin
+  execute format($f$
+    create function rival_score() returns trigger language plpgsql as $$
+    declare
+      points int;
+    begin
+      select %1$s into points from visit
+      where contact_id = new.contact_id and occurred_at > now() - interval '90 days' and occurred_at <= now();
+      if points >= 100 then
+        insert into rival_lead values (new.contact_id, 1) on conflict do nothing;
+      end if;
+      return null;
+    end
+    $$;
+    create view rival_scores as
+    select contact_id, %1$s as points from visit
+    where occurred_at > now() - interval '90 days' and occurred_at <= now() group by contact_id
+  $f$, points);
+end
+$make$;
+
 -- Rows that make a lead: by row, and by statement.
 create function rival_lead() returns trigger language plpgsql as $$
 begin
