@@ -43,7 +43,7 @@
 #include "compat.h"
 #include "gather.h"
 #include "guc.h"
-#include "hand_out.h"
+#include "new_leads.h"
 
 PG_FUNCTION_INFO_V1(leadstream_capture);
 
@@ -131,7 +131,7 @@ at_transaction_end(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
 			settle_leftovers();
-			ls_hand_out_now();
+			ls_new_leads_finish(event == XACT_EVENT_PRE_PREPARE);
 			return;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:

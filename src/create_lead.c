@@ -31,7 +31,7 @@
 #include "contact_arg.h"
 #include "contact_hold.h"
 #include "guc.h"
-#include "hand_out.h"
+#include "new_leads.h"
 #include "owner_sql.h"
 #include "sight.h"
 
@@ -43,6 +43,7 @@ typedef struct Team
 	int32		team_id;
 	bool		is_active;
 	bool		hands_out;
+	bool		notifies;
 } Team;
 
 /* Find a team of the current account by name. */
@@ -74,6 +75,7 @@ find_team(const char *name, const char *account)
 			team.team_id = DatumGetInt32(heap_getattr(tuple, TEAM_ID, desc, &isnull));
 			team.is_active = DatumGetBool(heap_getattr(tuple, TEAM_IS_ACTIVE, desc, &isnull));
 			team.hands_out = DatumGetBool(heap_getattr(tuple, TEAM_HANDS_OUT, desc, &isnull));
+			team.notifies = DatumGetBool(heap_getattr(tuple, TEAM_NOTIFIES, desc, &isnull));
 		}
 		systable_endscan(scan);
 		table_close(rel, AccessShareLock);
@@ -195,8 +197,8 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 					 errhint("Activate it first: select leadstream.activate_team(%s);",
 							 quote_literal_cstr(name))));
 		lead_id = make_lead(contacts, key, team.team_id, account);
-		if (team.hands_out)
-			ls_hand_out_later(team.team_id);
+		ls_new_leads_made(team.hands_out ? bms_make_singleton(team.team_id) : NULL,
+						  team.notifies ? bms_make_singleton(team.team_id) : NULL);
 	}
 	ls_owner_end(&owner);
 	PG_RETURN_INT64(lead_id);

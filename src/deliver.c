@@ -18,7 +18,8 @@
  * order of (contact, team), which is everybody's order.
  *
  * Leads that are there and closed may be reopened by a new match (reopen.c).
- * New ones may be given to members of their team in turn (hand_out.c).  A team
+ * New ones may be given to members of their team in turn (hand_out.c), and
+ * listeners told of them (new_leads.c).  A team
  * that is not active is passed by: what it has stays as it is.
  *
  * The lead tables are their owner's, who may give them triggers and rules that
@@ -50,9 +51,9 @@
 #include "contact_lock.h"
 #include "contact_sight.h"
 #include "deliver.h"
-#include "hand_out.h"
 #include "key_scan.h"
 #include "lead_record.h"
+#include "new_leads.h"
 #include "owner_sql.h"
 #include "reopen.h"
 
@@ -74,6 +75,7 @@ typedef struct Delivery
 	Bitmapset  *streams;		/* that exist, and are locked */
 	Bitmapset  *teams;			/* the same, of those that take leads */
 	Bitmapset  *hand_out;		/* of those, the teams that hand them out */
+	Bitmapset  *notify;			/* and those that tell listeners */
 	bool		is_plain;		/* leads and events: see ls_owner_is_plain */
 } Delivery;
 
@@ -131,8 +133,8 @@ hold_streams(Bitmapset *ids)
 }
 
 /*
- * The same for teams.  Whether they take leads, and hand them out, is as it is
- * at this moment.
+ * The same for teams.  Whether they take leads, hand them out, and tell
+ * listeners, is as it is at this moment.
  */
 static void
 hold_teams(Delivery *delivery, Bitmapset *ids)
@@ -155,6 +157,8 @@ hold_teams(Delivery *delivery, Bitmapset *ids)
 		delivery->teams = bms_add_member(delivery->teams, id);
 		if (DatumGetBool(slot_getattr(ls_row_locked(locker), TEAM_HANDS_OUT, &isnull)))
 			delivery->hand_out = bms_add_member(delivery->hand_out, id);
+		if (DatumGetBool(slot_getattr(ls_row_locked(locker), TEAM_NOTIFIES, &isnull)))
+			delivery->notify = bms_add_member(delivery->notify, id);
 	}
 	ls_row_lock_end(locker);
 }
@@ -480,11 +484,8 @@ make_leads(Delivery *delivery, Pairs *pairs)
 	nmade = ls_owner_run(OWNER_MAKE_LEADS, delivery->contacts, values, NULL);
 	if (nmade > 0)
 	{
-		int			team_id = -1;
-
 		note_created(delivery, pairs, missing, nmissing, nmade);
-		while ((team_id = bms_next_member(delivery->hand_out, team_id)) >= 0)
-			ls_hand_out_later(team_id);
+		ls_new_leads_made(delivery->hand_out, delivery->notify);
 	}
 	/* others may have made them; triggers kept, changed or deleted them */
 	if (nmade != nmissing || !delivery->is_plain)

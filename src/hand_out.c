@@ -16,9 +16,8 @@
  * holder goes on to write for other contacts, whose holders may be waiting for
  * the turn, and every transaction that makes leads of a team would wait for
  * the slowest.  So leads are handed out as the last thing that a transaction
- * does, when it asks nobody for anything any more.  What it has made is found
- * by lead.made_by; rows of savepoints rolled back are not there.  The teams
- * are locked in the order of their ids, by their rows in leadstream.hand_out,
+ * does (new_leads.c), when it asks nobody for anything any more.  The teams are
+ * locked in the order of their ids, by their rows in leadstream.hand_out,
  * which nobody else writes.  A transaction that rolls back has not had a turn.
  *
  * Memberships that somebody is just removing are passed over, not waited for;
@@ -37,25 +36,20 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "nodes/bitmapset.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/xid8.h"
 
 #include "contact_lock.h"
 #include "guc.h"
 #include "hand_out.h"
 #include "key_scan.h"
+#include "new_leads.h"
 #include "owner_sql.h"
-
-/* Leads that go into one statement; the text of OWNER_FIND_NEW knows it too. */
-#define HAND_OUT_CHUNK	5000
 
 #define HAND_OUT_TEAM		1
 #define HAND_OUT_LAST		2
@@ -91,9 +85,6 @@ typedef struct Circle
 	int			next;			/* whose turn it is */
 	int32		last;			/* who had the last one; 0: nobody yet */
 } Circle;
-
-/* Teams of which this transaction made leads; in TopTransactionContext. */
-static Bitmapset *pending = NULL;
 
 /* Read the one row of a key; false if there is none. */
 static bool
@@ -313,31 +304,6 @@ write_chunk(Circle *circle, Datum *leads, Datum *names, int n, TimestampTz at, D
 	ls_owner_end(&owner);
 }
 
-/*
- * The leads of a team, those behind one by id, that this transaction made and
- * that are nobody's; how many, at most HAND_OUT_CHUNK.
- */
-static int
-find_new(int32 team_id, int64 behind, Datum *leads)
-{
-	OwnerState	owner;
-	Datum		values[3];
-	int			n;
-	bool		isnull;
-
-	if (!ls_owner_begin(&owner))
-		return 0;
-	values[0] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	values[1] = Int32GetDatum(team_id);
-	values[2] = Int64GetDatum(behind);
-	n = ls_owner_run(OWNER_FIND_NEW, NULL, values, NULL);
-	for (int i = 0; i < n; i++)
-		leads[i] = datumCopy(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull),
-							 FLOAT8PASSBYVAL, sizeof(int64));
-	ls_owner_end(&owner);
-	return n;
-}
-
 /* Hand out a chunk of leads; false once nobody takes any. */
 static bool
 hand_out_chunk(Circle *circle, Relation memberships, Datum *leads, int n,
@@ -366,12 +332,11 @@ hand_out_chunk(Circle *circle, Relation memberships, Datum *leads, int n,
 	return given == n;
 }
 
-/* Hand out what this transaction has made of a team's leads. */
-static void
-hand_out_team(int32 team_id)
+void
+ls_hand_out(int32 team_id)
 {
 	Circle		circle = {team_id};
-	Datum	   *leads = palloc(sizeof(Datum) * HAND_OUT_CHUNK);
+	Datum	   *leads = palloc(sizeof(Datum) * NEW_LEADS_CHUNK);
 	int			n;
 	int32		before;
 	TimestampTz at;
@@ -381,7 +346,7 @@ hand_out_team(int32 team_id)
 
 	/* the extension may have been dropped since, and the leads kept */
 	if (!OidIsValid(ls_catalog_relid("hand_out")) ||
-		(n = find_new(team_id, 0, leads)) == 0)
+		(n = ls_new_leads_find(team_id, 0, true, leads)) == 0)
 		return;
 	take_turn(&circle);
 	before = circle.last;
@@ -401,79 +366,10 @@ hand_out_team(int32 team_id)
 	while (n > 0 && hand_out_chunk(&circle, memberships, leads, n, at, actor))
 	{
 		CHECK_FOR_INTERRUPTS();
-		n = n < HAND_OUT_CHUNK ? 0 :
-			find_new(team_id, DatumGetInt64(leads[n - 1]), leads);
+		n = n < NEW_LEADS_CHUNK ? 0 :
+			ls_new_leads_find(team_id, DatumGetInt64(leads[n - 1]), true, leads);
 	}
 	table_close(memberships, NoLock);
 	if (circle.last != before)
 		write_turn(OWNER_WRITE_TURN, &circle);
-}
-
-void
-ls_hand_out_now(void)
-{
-	MemoryContext context;
-	MemoryContext oldcontext;
-
-	if (pending == NULL)
-		return;
-	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream hand-out",
-									ALLOCSET_DEFAULT_SIZES);
-	oldcontext = MemoryContextSwitchTo(context);
-	while (pending)
-	{
-		Bitmapset  *teams = pending;
-		int			team_id = -1;
-
-		pending = NULL;
-		PushActiveSnapshot(GetTransactionSnapshot());
-		while ((team_id = bms_next_member(teams, team_id)) >= 0)
-		{
-			hand_out_team(team_id);
-			CommandCounterIncrement();
-			MemoryContextReset(context);
-		}
-		PopActiveSnapshot();
-		/* triggers that the lead tables may have, deferred to a time that is over */
-		AfterTriggerFireDeferred();
-	}
-	MemoryContextSwitchTo(oldcontext);
-	MemoryContextDelete(context);
-}
-
-static void
-at_transaction_end(XactEvent event, void *arg)
-{
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PRE_PREPARE:
-			ls_hand_out_now();
-			break;
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:
-			pending = NULL;
-			break;
-		default:
-			break;
-	}
-}
-
-void
-ls_hand_out_later(int32 team_id)
-{
-	static bool is_registered = false;
-	MemoryContext oldcontext;
-
-	if (!is_registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		is_registered = true;
-	}
-	if (bms_is_member(team_id, pending))
-		return;
-	oldcontext = MemoryContextSwitchTo(TopTransactionContext);
-	pending = bms_add_member(pending, team_id);
-	MemoryContextSwitchTo(oldcontext);
 }

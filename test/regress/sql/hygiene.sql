@@ -49,7 +49,7 @@ order by 1;
 select 'search_path is not pinned: ' || p.oid::regprocedure
 from pg_proc p join pg_language l on l.oid = p.prolang
 where p.pronamespace = 'leadstream'::regnamespace and l.lanname <> 'c'
-  and p.proconfig is distinct from array['search_path=pg_catalog, pg_temp']
+  and p.proconfig[1] is distinct from 'search_path=pg_catalog, pg_temp'
   -- commits, and so sets it by itself
   and p.proname <> 'tick_batches'
   and p.prokind <> 'a'
@@ -76,7 +76,7 @@ insert into listed select 'acts', unnest('{
 	_move,_move_contact,_assign,_unassign,_hide,_unhide,_delete_lead,_add_note,grant_access,revoke_access,
 	_access_admin,_access_sales,_access_report,_access_app,_sight,_teams_in_sight,_is_in_sight,_accounts_in_sight,_check_sight,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
-	_look_up,
+	_look_up,restart_feed,
 	_keep_stage,
 	capture,note_columns,follow_columns,enter_stream,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
@@ -93,6 +93,7 @@ insert into listed select 'reads', unnest('{
 	_rules,_rule_users,_bound_users,_check_users,_score_users,_score_rule,explain_score,list_scores,_score_sql,
 	teams_in_sight,is_in_sight,accounts_in_sight,check_sight,_caller,_access_roles,_access_rights,_check_access,_check_grantor,_has_right,_is_member,
 	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
+	leads_since,lead_channel,_read_cursor,_begin_cursor,
 	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
 	_team,_raise_no_team,_sales_user,_sales_user_name,_need_fresh,_open_leads,_check_stages,_leads_of,_key_literal,_stage_ranks,
 	_check_shadowed,_check_relation,_check_column,_check_stored,_check_key,_check_contact_type,_check_kind,_check_time_column,_check_events,_warn_activity,
@@ -100,6 +101,7 @@ insert into listed select 'reads', unnest('{
 -- depends on its arguments alone
 insert into listed select 'pure', unnest('{
 	rule_in,rule_out,rule_recv,rule_send,rule_eq,rule_ne,rule_lt,rule_le,rule_gt,rule_ge,rule_cmp,rule_hash,
+	cloud_event,
 	rule_hash_extended,rule_segments,_rename_segment,rule_scores,_rename_score,_as_score,rule_from_jsonb,rule_to_jsonb,rule_from_jquery,
 	_builder_label,_builder_values,_builder_operators,
 	shift,as_instant,as_number,as_boolean,as_text,is_blank,json_element,json_has,times,always,
@@ -156,8 +158,8 @@ where n.nspname = 'leadstream' and a.grantee = 0 and privilege_type <> 'USAGE';
 select 'not part of a dump: ' || c.oid::regclass
 from pg_class c join member m on m.objid = c.oid and m.classid = 'pg_class'::regclass, pg_extension e
 where c.relkind in ('r', 'S') and e.extname = 'leadstream' and c.oid <> all (e.extconfig)
-  -- derived from the others
-  and c.relname not in ('access_path', 'access_key', 'attached_table')
+  -- derived from the others, or another one in each cluster
+  and c.relname not in ('access_path', 'access_key', 'attached_table', 'feed')
 order by 1;
 -- no OID in a column but such as a dump and pg_upgrade know how to keep
 select 'type of column: ' || a.attrelid::regclass || '.' || a.attname
