@@ -31,6 +31,7 @@
 #include "access/timeline.h"
 #include "access/transam.h"
 #include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -100,6 +101,24 @@ account_digest(const char *account)
 	return *account ? hash_bytes_extended((const unsigned char *) account, strlen(account), 0) : 0;
 }
 
+/*
+ * The end of what was inserted into the WAL.  On a page where nothing has been
+ * inserted yet, the server says where that would begin, behind the header of
+ * the page, up to which nothing can be flushed.
+ */
+static XLogRecPtr
+inserted_end(void)
+{
+	XLogRecPtr	lsn = GetXLogInsertRecPtr();
+
+	if (XLogSegmentOffset(lsn, wal_segment_size) == SizeOfXLogLongPHD)
+		return lsn - SizeOfXLogLongPHD;
+	if (XLogSegmentOffset(lsn, wal_segment_size) > XLOG_BLCKSZ &&
+		lsn % XLOG_BLCKSZ == SizeOfXLogShortPHD)
+		return lsn - SizeOfXLogShortPHD;
+	return lsn;
+}
+
 /* Where the WAL of this server is. */
 static void
 current_place(uint64 *timeline, XLogRecPtr *lsn)
@@ -111,7 +130,7 @@ current_place(uint64 *timeline, XLogRecPtr *lsn)
 	else
 	{
 		tli = GetWALInsertionTimeLine();
-		*lsn = GetXLogInsertRecPtr();
+		*lsn = inserted_end();
 	}
 	*timeline = tli;
 }
