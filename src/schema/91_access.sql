@@ -134,6 +134,10 @@ as $$
 	where _access_rights.access = 'report' and r.relkind = 'r'
 	  and not r.is_member and r.relname like 'lead%'
 	union all
+	-- what leads_since() reads; row security shows them what they may see
+	select 'table', r.object, 'select' from relation r
+	where _access_rights.access in ('sales', 'app') and r.relname = 'lead'
+	union all
 	select 'routine', r.object, 'execute' from routine r
 	where _access_rights.access in ('sales', 'app') and r.proname = any (leadstream._sales_functions())
 	union all

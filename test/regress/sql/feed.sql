@@ -197,18 +197,27 @@ set role regress_feed;
 select attempt('select leadstream.restart_feed()');
 select attempt('select * from leadstream.leads_since()');
 reset role;
-grant select on leadstream.lead, leadstream.leads, leadstream.matches to regress_feed;
+select leadstream.grant_access('regress_feed', 'report');
 set role regress_feed;
 select attempt('select * from leadstream.leads_since(null, 2)');
 reset role;
 -- and which of them
-alter table leadstream.lead enable row level security;
-do $$ begin execute format('create policy north on leadstream.lead using (team_id = %s)', (select team_id from leadstream.team where team = 'North')); end $$;
+do $$ begin execute format('create policy north on leadstream.lead as restrictive using (team_id = %s)', (select team_id from leadstream.team where team = 'North')); end $$;
 set role regress_feed;
 select distinct team from leadstream.leads_since();
 reset role;
 drop policy north on leadstream.lead;
-alter table leadstream.lead disable row level security;
+-- an application sees those of its sales user
+select leadstream.revoke_access('regress_feed');
+select leadstream.grant_access('regress_feed', 'app');
+select leadstream.create_sales_user('Fay') > 0 as made, leadstream.add_member('North', 'Fay');
+set role regress_feed;
+select distinct team from leadstream.leads_since();
+set leadstream.sales_user = 'Fay';
+select distinct team from leadstream.leads_since();
+reset leadstream.sales_user;
+reset role;
+select leadstream.remove_member('North', 'Fay'), leadstream.drop_sales_user('Fay');
 drop owned by regress_feed;
 drop role regress_feed;
 

@@ -92,7 +92,7 @@ insert into listed select 'reads', unnest('{
 	overview,_overview_tables,_overview_streams,_overview_leads,_overview_clock,
 	_rules,_rule_users,_bound_users,_check_users,_score_users,_score_rule,explain_score,list_scores,_score_sql,
 	teams_in_sight,is_in_sight,accounts_in_sight,check_sight,_caller,_access_roles,_access_rights,_check_access,_check_grantor,_has_right,_is_member,
-	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segment_users,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
+	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
 	leads_since,lead_channel,_read_cursor,_begin_cursor,
 	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
 	_team,_raise_no_team,_sales_user,_sales_user_name,_need_fresh,_open_leads,_check_stages,_leads_of,_key_literal,_stage_ranks,
