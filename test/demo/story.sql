@@ -281,19 +281,62 @@ join contact c on c.contact_id::text = t.contact_id
 order by c.contact_id limit 3;
 \set ECHO none
 
-\echo '=== 11. Work a lead ================================================================================'
+\echo '=== 11. Sales at work =============================================================================='
+\echo
+\echo 'New leads go to the members of the team in turn, as their transaction commits:'
 \echo
 select lead_id as lead from leadstream.leads where contact_id = :hero and team = 'Nordic Sales' \gset
 \set ECHO queries
 \o /dev/null
-select leadstream.move(:lead, 'SQL', 'called, wants an offer');
+select leadstream.create_sales_user('Astrid'), leadstream.create_sales_user('Birk');
+select leadstream.add_member('Nordic Sales', 'Astrid'), leadstream.add_member('Nordic Sales', 'Birk');
+select leadstream.alter_team('Nordic Sales', hands_out => true);
 \o
 
-select what, old, new, note from leadstream.lead_event where lead_id = :lead order by event_id;
+insert into form_submit (contact_id, form, occurred_at)
+select contact_id, 'Request a demo', now() from contact c
+where country = 'FI' and not exists (select from leadstream.leads l where l.contact_id = c.contact_id)
+order by contact_id limit 4;
+
+select lead_id, team, name, assigned_to from leadstream.board
+where team = 'Nordic Sales' order by lead_id desc limit 4;
+\set ECHO none
+\echo 'They are called, and move; whatever happens to a lead is kept:'
+\echo
+\set ECHO queries
+\o /dev/null
+select leadstream.assign(:lead, 'Birk');
+select leadstream.move(:lead, 'SQL', 'called, wants an offer');
+select leadstream.move(:lead, 'Won', '250 seats');
+\o
+
+select what, old, new, note, actor from leadstream.lead_event where lead_id = :lead order by event_id;
+
+select stage, entered, reached, share, present from leadstream.conversion
+where stream = 'Demo requests' and team = 'Nordic Sales' order by stage_order;
+\set ECHO none
+\echo 'A program follows the leads by a cursor; none comes twice, and none is skipped:'
+\echo
+\set ECHO queries
+select cursor <> '' as has_cursor, lead_id, team, streams from leadstream.leads_since(max_leads => 3);
+\set ECHO none
+
+\echo '=== 12. Points, and what they are worth ============================================================'
+\echo
+\set ECHO queries
+\o /dev/null
+select leadstream.create_score_set('Engagement');
+select leadstream.create_score_rule('Engagement', 'A form', 'exists(form_submit within 90 days)', 15);
+select leadstream.create_score_rule('Engagement', 'Pricing', $$ exists(page_visit where url like '/pricing%' within 90 days) $$, 20);
+select leadstream.create_score_rule('Engagement', 'A student', $$ title = 'Student' $$, -30);
+select leadstream.create_stream('Warm', $$ score('Engagement') >= 35 and country = 'SE' $$, teams => '{Key Accounts}');
+\o
+
+select line from leadstream.explain('Warm', :hero);
 \set ECHO none
 
 select now() + interval '30 days' as next_month \gset
-\echo '=== 12. Time makes leads too ======================================================================='
+\echo '=== 13. Time makes leads too ======================================================================='
 \echo
 \echo 'Who was written to and opens nothing for 90 days. When that will be is known in advance:'
 \echo
@@ -318,7 +361,7 @@ from leadstream.matches where stream = 'Gone quiet' order by matched_at, contact
 reset leadstream.clock;
 \set ECHO none
 
-\echo '=== 13. Disable and clear =========================================================================='
+\echo '=== 14. Disable and clear =========================================================================='
 \echo
 \echo 'Not while it is enabled:'
 \echo
@@ -342,7 +385,7 @@ select stream, is_enabled, lead_count from leadstream.streams order by stream_id
 \echo 'Leads that another stream holds too have stayed.'
 
 \echo
-\echo '=== 14. A broken rule says where and what to do ===================================================='
+\echo '=== 15. A broken rule says where and what to do ===================================================='
 \echo
 \set ON_ERROR_STOP off
 \set ECHO queries
@@ -362,6 +405,12 @@ select leadstream.create_stream('Broken', $$ lead_score >= 'high' $$);
 select pg_temp.expect(:'seen1', '22007'), pg_temp.expect(:'seen2', '42703'), pg_temp.expect(:'seen3', '42P01') \g /dev/null
 
 \echo
+\echo '=== 16. All of it on one screen ===================================================================='
+\echo
+\set ECHO queries
+select * from leadstream.overview();
+\set ECHO none
+
 \echo '=== What was shown ================================================================================='
 \echo
 select count(*) as activities from (select from page_visit union all select from form_submit union all select from mail) a \gset
@@ -371,5 +420,5 @@ select count(*) as streams from leadstream.streams \gset
 \echo ' ' :streams 'streams for two teams: one condition, a window, aggregates on both sides, jsonb'
 \echo '  leads made by the insert itself, seen before commit and gone after rollback'
 \echo '  the leads of the past by fetch_history; now' :leads 'leads on the boards'
-\echo '  why each of them is a lead, its stages, and clearing it all away again'
+\echo '  why each of them is a lead, how sales worked them, and clearing it all away again'
 \echo
