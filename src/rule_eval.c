@@ -491,7 +491,7 @@ compute_score(Judge *judge, RuleProgram *program, NodeProgram *node, AggregatePr
 		}
 		if (points == 0 || is_true == (points > 0))
 			continue;
-		most -= Abs(points);
+		most -= points > 0 ? points : -points;
 		if (node->is_rising && !test_of_score(judge, program, node, most))
 			return false;
 	}

@@ -139,7 +139,7 @@ foreach my $row (@tour)
 # The rights recipe is enough, and no more than enough.
 foreach my $case (
 	[ 'app', q{insert into form_submit (contact_id, form) values (2, 'Request a demo')}, '' ],
-	[ 'app', q{select * from leadstream.lead}, '42501' ],
+	[ 'app', q{select * from leadstream.lead_event}, '42501' ],
 	[ 'app', q{set leadstream.sales_user = 'Sally'; select leadstream.move(1, 'Opportunity')}, '' ],
 	[ 'app', q{select leadstream.move(1, 'Opportunity')}, '42501' ],
 	[ 'bi', q{select count(*) as leads from leadstream.board}, '' ],

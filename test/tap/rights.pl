@@ -69,7 +69,7 @@ my @kinds = ('admin', 'ann', 'reports', 'app', 'app for Cleo', 'poor');
 my @matrix = (
 	[ 'select count(*) from leadstream.leads', $all, 10, $all, 0, 20, '42501' ],
 	[ 'select count(*) from leadstream.board', $all, 10, $all, 0, 20, '42501' ],
-	[ 'select count(*) from leadstream.lead', $all, '42501', $all, '42501', '42501', '42501' ],
+	[ 'select count(*) from leadstream.lead', $all, 10, $all, 0, 20, '42501' ],
 	[ 'select count(*) from leadstream.lead_event', $all, '42501', $all, '42501', '42501', '42501' ],
 	[ 'select count(*) from leadstream.streams', 0, '42501', 0, '42501', '42501', '42501' ],
 	[ 'select count(*) > 3 from leadstream.access', 't', '42501', '42501', '42501', '42501', '42501' ],
