@@ -79,11 +79,16 @@ at_end() {
 trap 'at_end $? || exit 1' EXIT
 
 setup_postgres
-if [ $shell = 1 ]; then
-  setup_packages
-else
-  setup_packages postgresql-%-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl '?postgresql-%-cron'
+packages=()
+if [ $shell = 0 ]; then
+  packages+=(postgresql-%-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl '?postgresql-%-cron')
 fi
+# what applications are written with, for the tap tests client_*
+if [ $shell = 0 ] && [[ " ${suites[*]} " == *' tap '* ]]; then
+  packages+=('?python3-psycopg' '?python3-psycopg2' '?python3-sqlalchemy' '?pgbouncer' '?libpostgresql-jdbc-java'
+    '?default-jdk-headless=javac' '?nodejs=node' '?npm=npm')
+fi
+setup_packages "${packages[@]}"
 setup_work leadstream-test
 if [ -n "$suppressions" ]; then
   above="valgrind -q --trace-children=yes --log-file=$work/log/valgrind.%p.log --error-markers=BEGIN:,END:"

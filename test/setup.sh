@@ -12,7 +12,8 @@
 #   setup_postgres        which PostgreSQL: sets major, and pg_config once known
 #   setup_packages P...   install what is missing beside what a build needs; %
 #                         stands for the major version; one with a ? before it
-#                         may be missing in the end: its tests skip themselves
+#                         may be missing in the end: its tests skip themselves;
+#                         ?PACKAGE=PROGRAM is not wanted where there is the program
 #   setup_work NAME       make $work and see to its end
 #   setup_copy            copy the tree into $work; sets bindir, pgxs
 #   setup_build           that, build with -Werror and $flags, stage
@@ -117,14 +118,44 @@ setup_packages() {
     [ $rc = 0 ] || die "apt-get could not install ${missing[*]}"
   fi
   for package in ${optional[@]+"${optional[@]}"}; do
-    [ "$(dpkg-query -Wf '${db:Status-Status}' "$package" 2>/dev/null || true)" != installed ] || continue
-    [ "$install" = 1 ] || continue
-    note "installing $package"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
-      install -y --no-install-recommends --no-upgrade "$package" </dev/null >/dev/null 2>&1 ||
-      note "there is no $package to be had; what needs it is skipped"
+    if [ "$install" = 1 ] && ! have_optional "$package"; then install_optional "${package%=*}"; fi
   done
   pg_config=/usr/lib/postgresql/$major/bin/pg_config
+}
+
+have_optional() {
+  if [[ $1 == *=* ]] && command -v "${1#*=}" >/dev/null; then return 0; fi
+  [ "$(dpkg-query -Wf '${db:Status-Status}' "${1%=*}" 2>/dev/null || true)" = installed ]
+}
+
+# Each by itself, for one may be missing; the second time with lists of today.
+install_optional() {
+  local try rc=1 policy=/usr/sbin/policy-rc.d
+  if [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; then
+    # Nobody asked for the service that pgbouncer's package would start.
+    if [ -e $policy ]; then
+      policy=''
+    else
+      # shellcheck disable=SC2064  # the name of now
+      trap "as_root rm -f '$policy'; exit 130" INT TERM HUP
+      printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+      as_root chmod 755 $policy
+    fi
+    for try in 1 2; do
+      note "installing $1"
+      rc=0
+      as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+        install -y --no-install-recommends --no-upgrade --no-remove "$1" </dev/null >/dev/null 2>&1 || rc=$?
+      if [ $rc = 0 ] || [ $try = 2 ] || [ $lists_fresh = 1 ]; then break; fi
+      update_lists
+    done
+    if [ $rc = 0 ] && [ "$1" = pgbouncer ] && [ -d /run/systemd/system ]; then as_root systemctl -q disable pgbouncer || true; fi
+    if [ -n "$policy" ]; then
+      as_root rm -f $policy
+      trap - INT TERM HUP
+    fi
+  fi
+  [ $rc = 0 ] || note "there is no $1 to be had; what needs it is skipped"
 }
 
 setup_work() {
