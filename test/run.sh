@@ -227,7 +227,9 @@ suite_pgtap() {
 
 # The Perl tests start servers of their own, with the settings of server.conf.
 suite_tap() {
-  local name rc start dir
+  local name rc start dir npm_config_registry
+  # The tests may not be allowed to read what the caller's npm is told.
+  if npm_config_registry=$(cd / && npm config get registry 2>/dev/null); then export npm_config_registry; fi
   for name in $(names test/tap pl); do
     if ! wanted "$name"; then continue; fi
     dir=$work/out/tap/$name

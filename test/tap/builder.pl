@@ -10,6 +10,9 @@ use strict;
 use warnings;
 
 use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use ClientWorld;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -18,23 +21,9 @@ my @packages = ('@react-querybuilder/core@8.24.1', 'jQuery-QueryBuilder@3.0.0');
 my $seed = $ENV{LEADSTREAM_SEED} // 20240618;
 my $nrules = 150;
 my $nwheres = 700;
-my $folder = PostgreSQL::Test::Utils::tempdir;
 
-# The home of whoever started the tests may be closed to us.
-local $ENV{npm_config_cache} = "$folder/cache";
-local $ENV{HOME} = -r ($ENV{HOME} // '') ? $ENV{HOME} : $folder;
-
-foreach my $program ('node', 'npm')
-{
-	plan skip_all => "there is no $program (Debian: nodejs, npm)" if system("command -v $program >/dev/null 2>&1") != 0;
-}
-append_to_file("$folder/package.json", '{"private": true}');
-my @npm = ('timeout', '300', 'npm', 'install', '--prefix', $folder, '--ignore-scripts', '--fetch-retries', '1', '--no-audit', '--no-fund', @packages);
-if (system(join(' ', map { "'$_'" } @npm) . " >'$folder/npm.log' 2>&1") != 0)
-{
-	diag(slurp_file("$folder/npm.log"));
-	plan skip_all => "npm could not install @packages";
-}
+my ($folder, $missing) = install_npm(@packages);
+plan skip_all => $missing if !$folder;
 
 my $node = PostgreSQL::Test::Cluster->new('builder');
 $node->init;
