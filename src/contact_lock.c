@@ -170,6 +170,16 @@ ls_row_lock_is_skipped(RowLocker *locker)
 }
 
 /*
+ * A lock that goes along with updates must be put on what they make, too, for
+ * who has updated a row may delete it next, or has done so.
+ */
+static uint8
+lock_flags(RowLocker *locker)
+{
+	return locker->mode == LockTupleKeyShare ? TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS : 0;
+}
+
+/*
  * Lock a row; false if it is newer than our snapshot, or gone, or somebody has
  * it.
  */
@@ -182,7 +192,7 @@ lock_version(RowLocker *locker, Relation leaf, ItemPointer tid)
 
 	result = table_tuple_lock(leaf, tid, locker->snapshot, slot,
 							  GetCurrentCommandId(false), locker->mode,
-							  locker->wait, 0, &failure);
+							  locker->wait, lock_flags(locker), &failure);
 	locker->locked = slot;
 	if (result != TM_Ok || !locker->keeps_row)
 		ExecClearTuple(slot);
@@ -266,19 +276,16 @@ ls_contact_follow(RowLocker *locker, KeyScan *seen, Snapshot snapshot, Datum *ke
 	bool		isnull;
 	int16		len;
 	bool		byval;
-	uint8		flags;
 
 	CHECK_FOR_INTERRUPTS();
 	locker->is_skipped = false;
-	/* a lock that goes along with updates must be put on what they make, too */
-	flags = locker->mode == LockTupleKeyShare ? TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS : 0;
 	ls_keyscan_start(seen, *key, NULL);
 	if (ls_keyscan_next(seen, &leaf, &tid) == NULL)
 		return ls_row_lock(locker, *key) > 0;	/* made since by ourselves */
 	slot = leaf_slot(locker, leaf);
 	result = table_tuple_lock(leaf, &tid, snapshot, slot,
 							  GetCurrentCommandId(false), locker->mode,
-							  locker->wait, flags, &failure);
+							  locker->wait, lock_flags(locker), &failure);
 	if (result == TM_Updated)
 	{
 		/* a chain of versions does not lead into another partition */
@@ -290,7 +297,8 @@ ls_contact_follow(RowLocker *locker, KeyScan *seen, Snapshot snapshot, Datum *ke
 		result = table_tuple_lock(leaf, &tid, snapshot, slot,
 								  GetCurrentCommandId(false), locker->mode,
 								  locker->wait,
-								  flags | TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+								  lock_flags(locker) | TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+								  &failure);
 		if (result == TM_Ok)
 		{
 			attno = RelationGetRelid(leaf) == locker->relid ? locker->key_attno :

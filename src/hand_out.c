@@ -20,9 +20,9 @@
  * locked in the order of their ids, by their rows in leadstream.hand_out,
  * which nobody else writes.  A transaction that rolls back has not had a turn.
  *
- * Memberships that somebody is just removing are passed over, not waited for;
- * those that are given leads are locked FOR KEY SHARE, so who removes one waits
- * and sees the leads.
+ * Memberships that somebody is just removing are passed over, not waited for,
+ * unless he has changed them before; those that are given leads are locked FOR
+ * KEY SHARE, so who removes one waits and sees the leads.
  *
  * Members and users are read past any rights, under the latest snapshot, as
  * the streams are.  Leads and events are written as the owner of the leads,
@@ -251,8 +251,8 @@ hold_member(Relation memberships, Member *member)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	slot = table_slot_create(memberships, NULL);
 	result = table_tuple_lock(memberships, &member->tid, snapshot, slot,
-							  GetCurrentCommandId(false), LockTupleKeyShare,
-							  LockWaitSkip, 0, &failure);
+							  GetCurrentCommandId(false), LockTupleKeyShare, LockWaitSkip,
+							  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS, &failure);
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);
 	member->is_held = result == TM_Ok;
