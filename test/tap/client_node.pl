@@ -19,8 +19,9 @@ run_client('node-postgres', 'node', "$FindBin::Bin/lib/client/work.mjs", $folder
 run_client('react-querybuilder', 'node', "$FindBin::Bin/lib/client/page.mjs", $folder,
 	write_file("$folder/page.jsx", scalar claim_code('jsx', 'A rule builder on a web page')));
 
-# client_pool.pl runs it
+# client_pool.pl and client_feed.pl run these
 claim_code('js', 'Call it from an application');
+claim_code('js', 'Follow leads from Node');
 all_claimed('js', 'javascript', 'jsx', 'ts', 'tsx', 'typescript', 'mjs');
 
 $node->stop;

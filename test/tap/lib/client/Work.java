@@ -167,6 +167,7 @@ public class Work {
     prepared();
     errors();
     metaData();
+    feed();
     work();
     db.close();
     System.out.println("done");
@@ -364,6 +365,24 @@ public class Work {
     try (ResultSet functions = db.getMetaData().getFunctions(null, "leadstream", "create_stream")) {
       ok(functions.next() && functions.getString("REMARKS") != null, "functions have remarks");
     }
+  }
+
+  // Each lead once, page by page.
+  static void feed() throws SQLException {
+    String cursor = null;
+    List<Object> fed = new ArrayList<>();
+    for (;;) {
+      List<List<Object>> page = rows("select lead_id, cursor from leadstream.leads_since(?, ?)", cursor, 3);
+      if (page.isEmpty()) break;
+      for (List<Object> row : page) fed.add(row.get(0));
+      cursor = (String) page.get(page.size() - 1).get(1);
+    }
+    List<Object> all = new ArrayList<>();
+    for (List<Object> row : rows("select lead_id from leadstream.leads")) all.add(row.get(0));
+    fed.sort(null);
+    all.sort(null);
+    equal(fed, all, "the feed has each lead once");
+    fails("a cursor that is none", "22P02", "select leadstream.leads_since(?)", "yesterday");
   }
 
   // The lead is worked until it is won.

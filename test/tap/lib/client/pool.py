@@ -129,6 +129,13 @@ equal(one("select count(*) from leadstream.leads l join contact c on c.contact_i
       "no lead in another account")
 equal(one("select count(*) > 20 from leadstream.leads"), True, "leads were made")
 
+for account in ACCOUNTS:
+    with db.transaction():
+        enter(account)
+        feed = db.execute("select account, lead_id from leadstream.leads_since()").fetchall()
+    equal({row[0] for row in feed}, {account}, "the feed of an account is its own")
+    equal(len({row[1] for row in feed}), expected[account], "and has all its leads")
+
 # --------------------------------------------------------------------------
 # What one connection changes, all the others heed
 # --------------------------------------------------------------------------

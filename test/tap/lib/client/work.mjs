@@ -155,6 +155,21 @@ equal(await leadsOf(who), 2, 'a pool of eight makes one lead for each team');
 await pool.end();
 
 // --------------------------------------------------------------------------
+// The feed
+// --------------------------------------------------------------------------
+
+let cursor = null;
+const fed = [];
+for (;;) {
+  const { rows: page } = await db.query({ name: 'feed', text: 'select * from leadstream.leads_since($1, $2)', values: [cursor, 3] });
+  if (page.length === 0) break;
+  fed.push(...page.map(l => Number(l.lead_id)));
+  cursor = page[page.length - 1].cursor;
+}
+equal(fed.sort((a, b) => a - b), await one('select json_agg(lead_id order by lead_id) from leadstream.leads'), 'the feed has each lead once');
+await fails(one('select leadstream.leads_since($1)', ['yesterday']), 'a cursor that is none', { code: '22P02' });
+
+// --------------------------------------------------------------------------
 // The lead is worked until it is won
 // --------------------------------------------------------------------------
 

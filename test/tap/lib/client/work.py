@@ -218,6 +218,30 @@ for thread in threads:
 equal(leads_of(pet), 2, "sixteen threads make one lead for each team")
 
 # --------------------------------------------------------------------------
+# The feed
+# --------------------------------------------------------------------------
+
+cursor, fed = None, []
+while page := db.execute("select * from leadstream.leads_since(%s, %s)", (cursor, 3), binary=True).fetchall():
+    ok(len(page) <= 3, "a page of the feed")
+    fed += [row["lead_id"] for row in page]
+    cursor = page[-1]["cursor"]
+equal(sorted(fed), [row["lead_id"] for row in db.execute("select lead_id from leadstream.leads order by lead_id")], "the feed has each lead once")
+pet = contact("Pet8")
+with psycopg.connect(autocommit=True) as listener:
+    db.execute("select leadstream.alter_team('Python', notifies => true)")
+    listener.execute("listen " + one("select leadstream.lead_channel('Python')"))
+    with db.transaction():
+        send_form(pet, "Call me")
+        equal(db.execute("select * from leadstream.leads_since(%s)", (cursor,)).fetchall(), [], "what is not committed does not come")
+    ids = sorted(row["lead_id"] for row in db.execute("select * from leadstream.leads_since(%s)", (cursor,)))
+    equal(len(ids), 2, "what is committed comes")
+    told = next(listener.notifies())
+    listener.execute("unlisten *")
+    ok(told.payload in map(str, ids), "who listens is told of his team's lead")
+fails(db, lambda: db.execute("select leadstream.leads_since(%s)", ("yesterday",)), "a cursor that is none", sqlstate="22P02")
+
+# --------------------------------------------------------------------------
 # The lead is worked until it is won
 # --------------------------------------------------------------------------
 
