@@ -33,8 +33,8 @@ $node->safe_psql(
 	create index on form_submit (contact_id, occurred_at);
 	select leadstream.attach_contacts('contact', account => 'account_id');
 	select leadstream.attach_activity('form_submit');
-	grant all on all tables in schema public, leadstream to shop;
-	grant all on all functions in schema leadstream to shop;
+	grant all on all tables in schema public to shop;
+	select leadstream.grant_access('shop', 'admin');
 });
 
 $node->safe_psql('postgres', 'create database prepared template shops');
@@ -45,7 +45,7 @@ my $prepares = $major > 1 || $minor >= 21 ? 'max_prepared_statements = 100' : ''
 
 my %server = client_way();
 my $port = PostgreSQL::Test::Cluster::get_free_port();
-write_file("$folder/users", qq{"$server{PGUSER}" "$server{PGPASSWORD}"\n});
+write_file("$folder/users", map { qq{"$_" "$server{PGPASSWORD}"\n} } $server{PGUSER}, 'desk');
 chmod 0600, "$folder/users";
 write_file(
 	"$folder/pgbouncer.ini", qq{
@@ -99,6 +99,38 @@ SKIP:
 	run_client('node-postgres', 'node', "$FindBin::Bin/lib/client/accounts.mjs",
 		write_file("$npm/accounts.mjs", scalar claim_code('js', 'Call it from an application')));
 }
+
+# Sales users behind one login
+$node->safe_psql(
+	'shops', qq{
+	set client_min_messages = warning;
+	create role desk login password '$server{PGPASSWORD}';
+	select leadstream.grant_access('desk', 'app');
+	create temporary table lead_of (account text, team text, n integer);
+	insert into lead_of select a, t, n from unnest('{d1,d2}'::text[]) a, unnest('{North,South}'::text[]) t, generate_series(1, 5) n;
+	do \$\$
+	declare
+		a text;
+		l record;
+		who bigint;
+	begin
+		foreach a in array '{d1,d2}'::text[] loop
+			perform set_config('leadstream.account', a, true);
+			perform leadstream.create_team(t) from unnest('{North,South}'::text[]) t;
+			perform leadstream.create_sales_user(u) from unnest('{Anna,Bert,Cleo}'::text[]) u where (a, u) not in (('d1', 'Cleo'), ('d2', 'Bert'));
+			for l in select * from lead_of o where o.account = a loop
+				insert into contact (account_id) values (a) returning contact_id into who;
+				perform leadstream.create_lead(who, l.team);
+			end loop;
+			perform leadstream.add_member('North', 'Anna');
+			if a = 'd1' then
+				perform leadstream.add_member('South', u) from unnest('{Anna,Bert}'::text[]) u;
+			end if;
+		end loop;
+	end \$\$;
+});
+client_way(PGUSER => 'desk');
+run_client('pgbouncer, sales users', $python, "$FindBin::Bin/lib/client/desk.py");
 
 $pool->signal('TERM');
 $pool->finish;

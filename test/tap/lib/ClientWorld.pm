@@ -1,10 +1,10 @@
 # ClientWorld: a server with the tables of README.md, as applications reach it,
 # and the programs that are such applications.
 #
-# Clients come by TCP with a password, as a role that owns nothing.  A program in
-# another language prints "ok - what" or "not ok - what" for each thing it looked
-# at, and "# why" behind what failed; at its end "done".  README's stream is
-# switched off, so that what there is are the client's own leads.
+# Clients come by TCP with a password, as a role that manages streams and owns no
+# table.  A program in another language prints "ok - what" or "not ok - what" for
+# each thing it looked at, and "# why" behind what failed; at its end "done".
+# README's stream is switched off, so that what there is are the client's own leads.
 
 package ClientWorld;
 
@@ -84,8 +84,8 @@ sub start_world
 		$sql
 		select leadstream.disable('Demo requests');
 		create role shop login password '$password';
-		grant all on all tables in schema public, leadstream to shop;
-		grant all on all functions in schema leadstream to shop;
+		grant all on all tables in schema public to shop;
+		select leadstream.grant_access('shop', 'admin');
 	});
 	%way = (PGHOST => '127.0.0.1', PGPORT => $node->port, PGUSER => 'shop', PGPASSWORD => $password, PGDATABASE => 'postgres');
 	return $node;

@@ -192,6 +192,7 @@ error = fails(db, lambda: db.execute("select leadstream.clear(%s)", ("Py demo",)
               "clear of what is enabled", sqlstate="55000",
               message_hint="Disable it first: select leadstream.disable('Py demo');")
 ok(isinstance(error, psycopg.errors.ObjectNotInPrerequisiteState), "is ObjectNotInPrerequisiteState")
+fails(db, lambda: db.execute("select leadstream.attach_contacts('contact')"), "not the application's business", sqlstate="42501")
 error = fails(db, lambda: db.execute("select leadstream.move(%s, %s)", (10**12, "Won")), "no such lead", sqlstate="P0002")
 ok(isinstance(error, psycopg.errors.NoDataFound), "is NoDataFound")
 notices.clear()
