@@ -126,7 +126,9 @@ as $$
 	union all
 	-- views, on leads or on all there is
 	select 'table', r.object, 'select' from relation r
-	where r.relkind = 'v' and r.relname not like '\_%'
+	where r.relkind = 'v'
+	  -- functions that read with the rights of the caller read these, too
+	  and (r.relname not like '\_%' or _access_rights.access = 'admin')
 	  and (not r.is_member or _access_rights.access = 'admin'
 		   or _access_rights.access = 'report' and r.relname <> 'access')
 	union all
@@ -141,16 +143,16 @@ as $$
 	select 'routine', r.object, 'execute' from routine r
 	where _access_rights.access in ('sales', 'app') and r.proname = any (leadstream._sales_functions())
 	union all
-	-- all but what is as good as being the owner: what is attached, what stands
-	-- where rows are looked up, and who has access
+	-- all but what is as good as being the owner: what is attached, how columns
+	-- are called, what stands where rows are looked up, and who has access
 	select 'table', r.object, 'select' from relation r
 	where _access_rights.access = 'admin' and r.relkind = 'r'
 	union all
 	select 'table', r.object, p.privilege
 	from relation r, unnest('{insert,update,delete}'::text[]) as p(privilege)
 	where _access_rights.access = 'admin' and r.relkind = 'r' and r.is_member
-	  and r.relname not in ('contact_source', 'activity_source', 'access_path', 'access_key', 'attached_table',
-							'access_account')
+	  and r.relname not in ('contact_source', 'activity_source', 'attached_table', 'access_path',
+							'access_key', 'access_account')
 	union all
 	-- whose stages are renamed, and contacts merged; what was is not unmade
 	select 'table', r.object, p.privilege
@@ -159,8 +161,9 @@ as $$
 	  and r.relname like 'lead%' and (r.relname, p.privilege) <> ('lead_event', 'delete')
 	union all
 	select 'routine', r.object, 'execute' from routine r
-	where _access_rights.access = 'admin' and r.prorettype <> 'trigger'::regtype
-	  and (r.proname not like '\_%' or r.proname = '_tick')
+	where _access_rights.access = 'admin'
+	  and r.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
+	  and (r.proname not like '\_%' or r.proname in ('_tick', '_hold_contacts'))
 	  and r.proname not in ('attach_contacts', 'attach_activity', 'detach',
 							'grant_access', 'revoke_access')
 $$;

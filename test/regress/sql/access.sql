@@ -190,6 +190,10 @@ select pg_temp.try('regress_acc_anna', q) from unnest(array[
 	'update leadstream.lead set stage = ''Won''', 'insert into leadstream.lead_event default values', 'delete from leadstream.lead_event', 'select * from leadstream.sales_user',
 	'select * from acc.contact', 'select * from leadstream.streams', 'select * from leadstream.access', 'select leadstream._move(1, ''SQL'')',
 	'select leadstream._sight()', 'select leadstream._teams_in_sight()', 'select leadstream.enable(''All'')', 'select leadstream.grant_access(''regress_acc_anna'', ''admin'')']) q;
+-- an admin merges contacts, renames stages and asks how things are
+select q as admin, pg_temp.try('regress_acc_admin', q) from unnest(array[
+	'select leadstream.merge_contacts(3, 4)', 'select leadstream.merge_contacts(''3'', ''2'')', 'select leadstream.alter_stage(''MQL'', new_name => ''New'')',
+	'select leadstream.overview()', 'update leadstream.attached_table set columns = ''{}''']) q;
 -- done by the one who did it, with the rights of another
 set role regress_acc_anna;
 select leadstream.move(:north, 'SQL', 'called');
