@@ -108,8 +108,9 @@ begin
 		sales_users := array(
 			select u.sales_user_id from leadstream.sales_user u
 			where u.sales_user = set_user and u.is_active
-			  and u.account = any (coalesce(app_accounts,
-											array[leadstream.current_account()])));
+			  and (app_accounts is null or u.account = any (app_accounts))
+			  -- people of different accounts may have the same name
+			  and (u.account = leadstream.current_account() or u.account = all (app_accounts)));
 	elsif not sees_all then
 		sales_users := array(
 			select u.sales_user_id from leadstream.sales_user u

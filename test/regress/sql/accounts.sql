@@ -123,6 +123,15 @@ grant select on leadstream.lead, leadstream.lead_match, leadstream.lead_event to
 select pg_temp.try(r::name, 'red', 'select string_agg(distinct t.account, '','') from (select team_id from leadstream.lead union select team_id from leadstream.lead_event) l
 	left join (values ' || (select string_agg(format('(%s, %L)', team_id, account), ', ') from leadstream.team) || ') t(team_id, account) using (team_id)')
 from unnest('{regress_two_blue,regress_two_report}'::text[]) r;
+-- a pool that works for both accounts: two people have the same name
+create role regress_two_pool;
+create role regress_two_app_red;
+select leadstream.grant_access('regress_two_app_red', 'app', 'red');
+grant regress_two_app, regress_two_app_red to regress_two_pool;
+select format('in %L', a.account) as pool, pg_temp.try('regress_two_pool', a.account, :'accounts' || 'leads', 'Sam') as leads
+from unnest('{red,blue,green,""}'::text[]) with ordinality a(account, i) order by a.i;
+drop owned by regress_two_pool, regress_two_app_red;
+drop role regress_two_pool, regress_two_app_red;
 -- accesses that end at an account go no further by another
 select leadstream.grant_access('regress_two_report', 'report');
 select leadstream.grant_access('regress_two_report', 'app', 'red');
