@@ -5,7 +5,8 @@
 -- That a role has one of the four accesses (91_access.sql) is nothing but a
 -- right: to execute the marker function of the access.  So it is dumped,
 -- inherited, renamed and dropped as the server does it with rights.  Only the
--- account that an access ends at is kept beside it.
+-- account that an access ends at is kept beside it; that it does end is a right,
+-- too, so that where a restore loses the account nobody comes to see all.
 --
 -- The views on leads run as the owner of the lead tables and show the teams in
 -- sight; row security says the same of the tables themselves.  Whoever has no
@@ -31,9 +32,13 @@ create function leadstream._access_app() returns void
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp as '';
 comment on function leadstream._access_app() is
 'who may execute it has the access app';
+create function leadstream._access_ends() returns void
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as '';
+comment on function leadstream._access_ends() is
+'who may execute it has accesses that end at an account';
 
 revoke execute on function leadstream._access_admin(), leadstream._access_sales(),
-	leadstream._access_report(), leadstream._access_app() from public;
+	leadstream._access_report(), leadstream._access_app(), leadstream._access_ends() from public;
 
 create table leadstream.access_account (
 	role			regrole primary key,
@@ -50,16 +55,24 @@ returns table (role oid, access text, account text)
 language sql stable rows 10
 set search_path = pg_catalog, pg_temp
 as $$
-	select a.grantee, substr(p.proname, 9), l.account
-	from pg_proc p
-	cross join lateral aclexplode(p.proacl) as a
-	left join leadstream.access_account l on l.role = a.grantee
-	where p.pronamespace = 'leadstream'::regnamespace and p.proname like '\_access\_%'
-	  and p.pronargs = 0 and p.prorettype = 'void'::regtype
-	  and a.privilege_type = 'EXECUTE' and a.grantee <> p.proowner
+	with granted as (
+		select p.proname, a.grantee
+		from pg_proc p
+		cross join lateral aclexplode(p.proacl) as a
+		where p.pronamespace = 'leadstream'::regnamespace and p.proname like '\_access\_%'
+		  and p.pronargs = 0 and p.prorettype = 'void'::regtype
+		  and a.privilege_type = 'EXECUTE' and a.grantee <> p.proowner
+	)
+	select g.grantee, substr(g.proname, 9), coalesce(l.account, e.account)
+	from granted g
+	left join leadstream.access_account l on l.role = g.grantee
+	-- that one is nobody's
+	left join (select o.grantee, '' as account from granted o
+			   where o.proname = '_access_ends') as e on e.grantee = g.grantee
+	where g.proname <> '_access_ends'
 $$;
 comment on function leadstream._access_roles() is
-'the roles that were granted an access, and the account at which it ends';
+'the roles that were granted an access, and the account at which it ends; the empty one where it is not known';
 
 ---------------------------------------------------------------------------
 -- Who sees whose leads

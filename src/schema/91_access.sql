@@ -205,6 +205,10 @@ begin
 	if account is null then
 		return;
 	end if;
+	if account = '' then
+		raise exception 'parameter "account" must not be empty'
+			using errcode = 'invalid_parameter_value';
+	end if;
 	if access not in ('report', 'app') then
 		raise exception 'access "%" cannot end at an account', access
 			using errcode = 'invalid_parameter_value',
@@ -253,6 +257,7 @@ begin
 	if account is not null then
 		insert into leadstream.access_account (role, account)
 		values (grant_access.role, grant_access.account) on conflict do nothing;
+		execute format('grant execute on function leadstream._access_ends() to %s', role);
 	end if;
 	for g in select * from leadstream._access_rights(access) loop
 		execute format('grant %s on %s %s to %s', g.privilege, g.kind, g.object, role);
@@ -287,6 +292,7 @@ begin
 	loop
 		execute format('revoke %s on %s %s from %s', g.privilege, g.kind, g.object, role);
 	end loop;
+	execute format('revoke execute on function leadstream._access_ends() from %s', role);
 	delete from leadstream.access_account l where l.role = revoke_access.role;
 end
 $$;
@@ -335,7 +341,8 @@ comment on function leadstream._has_right(oid, text, text, text) is
 
 create view leadstream.access with (security_barrier) as
 select pg_get_userbyid(a.role)::text as role, a.access, a.account,
-	   coalesce(u.sales_users, '') as sales_users, coalesce(m.missing, '') as missing
+	   coalesce(u.sales_users, '') as sales_users,
+	   concat_ws(', ', case when a.account = '' then 'the account that it ends at' end, m.missing) as missing
 from leadstream._access_roles() as a
 left join lateral (
 	select string_agg(s.sales_user || case when s.is_active then '' else ' (inactive)' end,

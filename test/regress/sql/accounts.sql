@@ -141,6 +141,16 @@ select leadstream.grant_access('regress_two_red', 'sales', 'red');
 grant regress_two_report to regress_two_app;
 select role, access, account, sales_users from leadstream.access where role like 'regress_two%' order by 1, 2;
 select pg_temp.try('regress_two_app', 'red', :'accounts' || 'leads');
+-- a restore may lose the accounts, and not the rights
+begin;
+delete from leadstream.access_account;
+select pg_temp.try(r::name, 'red', :'accounts' || 'leads', 'Sam') from unnest('{regress_two_report,regress_two_app}'::text[]) r;
+select pg_temp.try('regress_two_report', 'red', :'accounts' || 'streams');
+select role, access, account, missing from leadstream.access where account is not null order by 1, 2;
+select leadstream.revoke_access('regress_two_report'), leadstream.grant_access('regress_two_report', 'report', 'blue');
+select pg_temp.try('regress_two_report', 'red', :'accounts' || 'leads');
+rollback;
+select leadstream.grant_access('regress_two_report', 'report', '');
 select leadstream.revoke_access('regress_two_report');
 select count(*) from leadstream.access_account where role = 'regress_two_report'::regrole;
 

@@ -74,7 +74,7 @@ insert into listed select 'acts', unnest('{
 	add_member,alter_member,pause_member,resume_member,remove_member,create_stage,alter_stage,drop_stage,
 	move_contact,assign,unassign,hide,unhide,delete_lead,add_note,merge_contacts,_hold_contacts,
 	_move,_move_contact,_assign,_unassign,_hide,_unhide,_delete_lead,_add_note,grant_access,revoke_access,
-	_access_admin,_access_sales,_access_report,_access_app,_sight,_teams_in_sight,_is_in_sight,_accounts_in_sight,_check_sight,
+	_access_admin,_access_sales,_access_report,_access_app,_access_ends,_sight,_teams_in_sight,_is_in_sight,_accounts_in_sight,_check_sight,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,restart_feed,
 	_keep_stage,
