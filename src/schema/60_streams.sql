@@ -89,6 +89,21 @@ $$;
 comment on function leadstream._stream(text, boolean, boolean) is
 'the stream of a name, locked where it is going to change; error unless it exists and, where it takes them, the caller has the rights of its owner';
 
+-- Whoever renames a column holds its table and wants the streams that name it,
+-- so tables come before streams.
+create function leadstream._meet_tables(rule leadstream.rule) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if rule is not null then
+		perform leadstream.rule_problem(rule, leadstream._account());
+	end if;
+end
+$$;
+comment on function leadstream._meet_tables(leadstream.rule) is
+'waits for those who are changing tables that a rule speaks of';
+
 create function leadstream._raise_no_team(name text) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -237,6 +252,7 @@ begin
 	-- before the stream, as who changes these does
 	perform leadstream._hold_segments(rule);
 	perform leadstream._hold_scores(rule);
+	perform leadstream._meet_tables(rule);
 	s := leadstream._stream(name);
 	perform leadstream._check_requalify(requalify_after);
 	if never_requalify and requalify_after is not null then
@@ -294,6 +310,7 @@ as $$
 declare
 	s		leadstream.stream;
 begin
+	perform leadstream._meet_tables((leadstream._stream(name, for_change => false)).rule);
 	s := leadstream._stream(name);
 	if s.is_enabled then
 		raise notice 'stream "%" is enabled already', name;
@@ -382,6 +399,34 @@ $$;
 comment on function leadstream._await_writers(integer) is
 'waits for those who may still make matches of a stream, or of any, as it was before; where this transaction has changed it, holds up writers of its tables until the end';
 
+-- Waits before the row is locked: among the writers may be one who holds a table
+-- and goes on to rename a column, for which he wants the row.
+create function leadstream._stream_at_rest(name text) returns leadstream.stream
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	before	leadstream.stream;
+	s		leadstream.stream;
+begin
+	before := leadstream._stream(name, for_change => false);
+	if not before.is_enabled and to_regclass('leadstream.lead_match') is not null then
+		perform leadstream._await_writers(before.stream_id);
+	end if;
+	s := leadstream._stream(name);
+	if s.is_enabled then
+		perform leadstream._raise_enabled(name);
+	end if;
+	-- it may have been enabled meanwhile
+	if s.changed <> before.changed and to_regclass('leadstream.lead_match') is not null then
+		perform leadstream._await_writers(s.stream_id);
+	end if;
+	return s;
+end
+$$;
+comment on function leadstream._stream_at_rest(text) is
+'the disabled stream of a name, locked, of which nobody makes matches any more';
+
 create function leadstream.clear(name text) returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -389,14 +434,10 @@ as $$
 declare
 	s		leadstream.stream;
 begin
-	s := leadstream._stream(name);
-	if s.is_enabled then
-		perform leadstream._raise_enabled(name);
-	end if;
+	s := leadstream._stream_at_rest(name);
 	if to_regclass('leadstream.lead_match') is null then
 		return 0;
 	end if;
-	perform leadstream._await_writers(s.stream_id);
 	return leadstream.clear_stream(s.stream_id);
 end
 $$;
@@ -459,12 +500,8 @@ as $$
 declare
 	s		leadstream.stream;
 begin
-	s := leadstream._stream(name);
-	if s.is_enabled then
-		perform leadstream._raise_enabled(name);
-	end if;
+	s := leadstream._stream_at_rest(name);
 	if to_regclass('leadstream.lead_match') is not null then
-		perform leadstream._await_writers(s.stream_id);
 		perform leadstream.forget_stream(s.stream_id);
 	end if;
 	delete from leadstream.stream_version v where v.stream_id = s.stream_id;

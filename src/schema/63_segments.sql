@@ -301,6 +301,7 @@ declare
 	bound	text[] := '{}';
 	s		leadstream.stream;
 begin
+	perform leadstream._meet_tables(rule);
 	g := leadstream._segment(name);
 	is_other := rule is not null and rule::text <> g.rule::text;
 	is_renamed := coalesce(new_name <> name, false);
