@@ -412,7 +412,7 @@ revoke execute on function
 	leadstream.disable_score_rule(text, text)
 from public;
 
-create view leadstream.score_sets as
+create view leadstream.score_sets with (security_barrier) as
 select c.score_set_id, c.score_set, c.description, c.is_enabled,
 	   (select count(*)::integer from leadstream.score_rule r
 		where r.score_set_id = c.score_set_id) as rule_count,
@@ -426,7 +426,8 @@ left join (
 		  select o.account, o.rule, format('segment "%s"', o.segment) from leadstream.segment o) as r
 	cross join lateral unnest(leadstream.rule_scores(r.rule)) as n(name)
 	group by 1, 2
-) as u on u.account = c.account and u.name = c.score_set;
+) as u on u.account = c.account and u.name = c.score_set
+where coalesce(c.account = any ((select leadstream.accounts_in_sight())::text[]), true);
 comment on view leadstream.score_sets is
 'the score sets, which rules name: score(''name'')';
 comment on column leadstream.score_sets.score_set_id is 'its id';
@@ -439,13 +440,14 @@ comment on column leadstream.score_sets.used_by is 'the streams and segments who
 comment on column leadstream.score_sets.owner is 'role that may change it and its rules';
 comment on column leadstream.score_sets.account is 'account it belongs to; empty without accounts';
 
-create view leadstream.score_rules as
+create view leadstream.score_rules with (security_barrier) as
 select r.score_rule_id, c.score_set, r.score_rule, r.description, r.rule::text as rule, r.points,
 	   r.is_enabled and c.is_enabled as is_enabled,
 	   leadstream.rule_problem(r.rule, c.account) as problem,
 	   r.created_at, c.account
 from leadstream.score_rule r
-join leadstream.score_set c on c.score_set_id = r.score_set_id;
+join leadstream.score_set c on c.score_set_id = r.score_set_id
+where coalesce(c.account = any ((select leadstream.accounts_in_sight())::text[]), true);
 comment on view leadstream.score_rules is
 'what contacts earn points for';
 comment on column leadstream.score_rules.score_rule_id is 'its id';

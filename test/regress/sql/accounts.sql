@@ -132,6 +132,17 @@ select format('in %L', a.account) as pool, pg_temp.try('regress_two_pool', a.acc
 from unnest('{red,blue,green,""}'::text[]) with ordinality a(account, i) order by a.i;
 drop owned by regress_two_pool, regress_two_app_red;
 drop role regress_two_pool, regress_two_app_red;
+-- every view that names the account and is granted ends at it
+begin;
+set leadstream.account = 'red';
+select leadstream.create_score_set('Fit') is not null as made, leadstream.create_score_rule('Fit', 'Vip', 'tags contains ''vip''', 5) is not null as rule;
+select a.attrelid::regclass as view, pg_temp.try('regress_two_report', 'red', format('select count(*) from %s where account <> ''blue''', a.attrelid::regclass)) as others
+from pg_attribute a join pg_class c on c.oid = a.attrelid and c.relkind = 'v'
+where c.relnamespace = 'leadstream'::regnamespace and a.attname = 'account'
+  and has_table_privilege('regress_two_report', c.oid, 'select')
+  and pg_temp.try(current_user, 'red', format('select count(*) from %s where account <> ''blue''', c.oid::regclass)) <> '0'
+order by a.attrelid::regclass::text collate "C";
+rollback;
 -- accesses that end at an account go no further by another
 select leadstream.grant_access('regress_two_report', 'report');
 select leadstream.grant_access('regress_two_report', 'app', 'red');
