@@ -5,7 +5,8 @@
  *
  * The contact comes as a value of any type and is read as the contacts' key.
  * It is locked like every contact whose leads are written, so a live match of
- * the same moment finds the lead, or is found.
+ * the same moment finds the lead, or is found.  After it the team is locked,
+ * as everybody does who delivers to it: while we waited it may have gone.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,8 +29,10 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "contact_arg.h"
 #include "contact_hold.h"
+#include "contact_lock.h"
 #include "guc.h"
 #include "new_leads.h"
 #include "owner_sql.h"
@@ -40,18 +43,28 @@ PG_FUNCTION_INFO_V1(leadstream_create_lead);
 /* The team that a lead is made for. */
 typedef struct Team
 {
-	int32		team_id;
 	bool		is_active;
 	bool		hands_out;
 	bool		notifies;
 } Team;
 
-/* Find a team of the current account by name. */
-static Team
+pg_noreturn static void raise_no_team(const char *name);
+
+static void
+raise_no_team(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("team \"%s\" does not exist", name),
+			 errhint("Create it with leadstream.create_team.")));
+}
+
+/* Find the id of a team of the current account by name. */
+static int32
 find_team(const char *name, const char *account)
 {
 	Oid			relid = ls_catalog_relid("team");
-	Team		team = {0};
+	int32		team_id = 0;
 	Relation	rel;
 	SysScanDesc scan;
 	ScanKeyData keys[2];
@@ -69,23 +82,32 @@ find_team(const char *name, const char *account)
 							   CStringGetTextDatum(name));
 		scan = systable_beginscan(rel, InvalidOid, false, NULL, 2, keys);
 		if ((tuple = systable_getnext(scan)) != NULL)
-		{
-			TupleDesc	desc = RelationGetDescr(rel);
-
-			team.team_id = DatumGetInt32(heap_getattr(tuple, TEAM_ID, desc, &isnull));
-			team.is_active = DatumGetBool(heap_getattr(tuple, TEAM_IS_ACTIVE, desc, &isnull));
-			team.hands_out = DatumGetBool(heap_getattr(tuple, TEAM_HANDS_OUT, desc, &isnull));
-			team.notifies = DatumGetBool(heap_getattr(tuple, TEAM_NOTIFIES, desc, &isnull));
-		}
+			team_id = DatumGetInt32(heap_getattr(tuple, TEAM_ID, RelationGetDescr(rel), &isnull));
 		systable_endscan(scan);
 		table_close(rel, AccessShareLock);
 	}
 	/* of a team that he may not see the caller is not told either */
-	if (team.team_id == 0 || !ls_sight_includes(team.team_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("team \"%s\" does not exist", name),
-				 errhint("Create it with leadstream.create_team.")));
+	if (team_id == 0 || !ls_sight_includes(team_id))
+		raise_no_team(name);
+	return team_id;
+}
+
+/* Keep it from being dropped, and read it as it is then. */
+static Team
+hold_team(int32 team_id, const char *name)
+{
+	RowLocker  *locker = ls_row_lock_begin(ls_catalog_relid("team"), TEAM_ID, INT4OID,
+										   LockTupleKeyShare);
+	Team		team;
+	bool		isnull;
+
+	ls_row_lock_keep(locker);
+	if (ls_row_lock(locker, Int32GetDatum(team_id)) == 0)
+		raise_no_team(name);
+	team.is_active = DatumGetBool(slot_getattr(ls_row_locked(locker), TEAM_IS_ACTIVE, &isnull));
+	team.hands_out = DatumGetBool(slot_getattr(ls_row_locked(locker), TEAM_HANDS_OUT, &isnull));
+	team.notifies = DatumGetBool(slot_getattr(ls_row_locked(locker), TEAM_NOTIFIES, &isnull));
+	ls_row_lock_end(locker);
 	return team;
 }
 
@@ -146,6 +168,7 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 	OwnerState	owner;
 	Datum		key;
 	char	   *name;
+	int32		team_id;
 	Team		team;
 	int64		lead_id;
 	Datum		values[2];
@@ -163,9 +186,10 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 
 	account = ls_contact_account(contacts);
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	team = find_team(name, account);
+	team_id = find_team(name, account);
 	key = ls_contact_arg(fcinfo, 0, contacts);
 	ls_contact_hold(contacts, key, account);
+	team = hold_team(team_id, name);
 
 	if (!ls_owner_begin(&owner))
 		ereport(ERROR,
@@ -173,7 +197,7 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 				 errmsg("table \"leadstream.lead\" does not exist"),
 				 errhint("Call leadstream.attach_contacts to create it.")));
 	values[0] = key;
-	values[1] = Int32GetDatum(team.team_id);
+	values[1] = Int32GetDatum(team_id);
 	if (ls_owner_run(OWNER_FIND_LEAD, contacts, values, NULL) > 0)
 	{
 		bool		isnull;
@@ -196,9 +220,9 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 					 errdetail("It takes no new leads."),
 					 errhint("Activate it first: select leadstream.activate_team(%s);",
 							 quote_literal_cstr(name))));
-		lead_id = make_lead(contacts, key, team.team_id, account);
-		ls_new_leads_made(team.hands_out ? bms_make_singleton(team.team_id) : NULL,
-						  team.notifies ? bms_make_singleton(team.team_id) : NULL);
+		lead_id = make_lead(contacts, key, team_id, account);
+		ls_new_leads_made(team.hands_out ? bms_make_singleton(team_id) : NULL,
+						  team.notifies ? bms_make_singleton(team_id) : NULL);
 	}
 	ls_owner_end(&owner);
 	PG_RETURN_INT64(lead_id);

@@ -35,6 +35,7 @@ declare
 	streams	text;
 begin
 	perform leadstream._not_null('name', name is null);
+	perform leadstream._need_fresh('drop_team()');
 	id := (leadstream._team_ids(array[name]))[1];
 	-- Statements in flight may be about to make leads for it.  Before its row
 	-- is locked: they may want to lock it, too.

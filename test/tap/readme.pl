@@ -441,7 +441,7 @@ my %provoke = (
 	'25000 the transaction is REPEATABLE READ or SERIALIZABLE' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "set transaction isolation level repeatable read; select leadstream.$name$arguments") }
-			q{drop_sales_user('Bob')}, q{remove_member('one', 'Ann')}, q{drop_stage('SQL')}, q{alter_stage('SQL', new_name => 'x')},
+			q{drop_team('idle')}, q{drop_sales_user('Bob')}, q{remove_member('one', 'Ann')}, q{drop_stage('SQL')}, q{alter_stage('SQL', new_name => 'x')},
 			q{merge_contacts(1, 2)} },
 	'2BP01 streams, segments or score rules name it' => {
 		drop_segment => [ q{select leadstream.drop_segment('low')}, q{select leadstream.create_score_rule('set', 'x', 'segment(''lower'')', 1);
