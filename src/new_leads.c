@@ -108,12 +108,17 @@ for_each_team(Bitmapset **teams, void (*act) (int32 team_id))
 void
 ls_new_leads_finish(bool is_prepare)
 {
+	bool		was_read_only = XactReadOnly;
+
+	/* what the transaction has forbidden itself since is not about us */
+	XactReadOnly = false;
 	while (to_hand_out)
 	{
 		for_each_team(&to_hand_out, ls_hand_out);
 		/* triggers that the lead tables may have, deferred to a time that is over */
 		AfterTriggerFireDeferred();
 	}
+	XactReadOnly = was_read_only;
 	if (to_notify && !is_prepare)
 		for_each_team(&to_notify, notify_team);
 }

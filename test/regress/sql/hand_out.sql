@@ -187,6 +187,13 @@ insert into visit values (12002);
 select l.assignee_id = t.assignee_id as is_it from trace t join leadstream.lead l using (lead_id) where l.contact_id = 12002;
 drop trigger note on leadstream.lead;
 
+-- a transaction that writes nothing more itself
+begin;
+insert into contact values (12003);
+insert into visit values (12003);
+set transaction read only;
+commit;
+select count(*) as leads, count(assignee_id) as given from leadstream.lead where contact_id = 12003 and team_id = 1;
 set client_min_messages = warning;
 select leadstream.disable(s) from unnest('{Visitors,Buyers}'::text[]) s;
 select leadstream.detach('visit');
