@@ -79,7 +79,8 @@ comment on view leadstream._known_stage is
 
 -- What differs with the contacts: 1 is the key of an event e as views show it,
 -- 2 and 3 are texts of a contact c, 4 to 6 the table, its key and how it
--- compares, 7 is the zone.
+-- compares, 7 is the zone, 8 the key as views show it, of a lead h that has been
+-- put together from its events: a condition on it finds them by it.
 create function leadstream._execute_for_contacts(ddl text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -93,7 +94,8 @@ begin
 				   || leadstream._contact_text(source.company_column, 'company'),
 				   leadstream._contact_text(source.email_column, 'email') || ', '
 				   || leadstream._contact_text(source.category_column, 'category'),
-				   source.contacts, source.key_column, leadstream._key_operator(), source.zone);
+				   source.contacts, source.key_column, leadstream._key_operator(), source.zone,
+				   leadstream._flat('h.contact_id', source.key_type));
 end
 $$;
 comment on function leadstream._execute_for_contacts(text) is
@@ -134,8 +136,8 @@ begin
 		comment on column leadstream.lead_events.account is 'account of the team; empty without accounts';
 
 		create or replace view leadstream.lead_stage_changes as
-		select s.lead_id, s.team, s.stage, s.entered_at, s.left_at, s.days, s.next_stage, s.entered_by,
-			   s.actor, s.reason, s.contact_id, s.account
+		select h.lead_id, h.team, h.stage, h.entered_at, h.left_at, h.days, h.next_stage, h.entered_by,
+			   h.actor, h.reason, %8$s as contact_id, h.account
 		from (
 			select c.*, lead(c.stage) over w as next_stage,
 				   round(extract(epoch from c.left_at - c.entered_at) / 86400, 2) as days
@@ -147,7 +149,7 @@ begin
 							when lead(r.what) over w is null then r.last_name
 							else coalesce(lead(r.old) over w, r.new) end as stage
 				from (
-					select e.event_id, e.lead_id, %1$s as contact_id, e.team, e.what, e.old, e.new,
+					select e.event_id, e.lead_id, e.contact_id, e.team, e.what, e.old, e.new,
 						   case when e.what <> 'created' then e.note end as note, e.actor, e.account,
 						   max(e.at) over w as entered_at,
 						   last_value(e.new) over (w rows between unbounded preceding
@@ -160,8 +162,8 @@ begin
 				window w as (partition by r.lead_id, r.contact_id order by r.event_id)
 			) as c
 			window w as (partition by c.lead_id, c.contact_id order by c.event_id)
-		) as s
-		where s.stage is not null;
+		) as h
+		where h.stage is not null;
 		comment on view leadstream.lead_stage_changes is
 		'each stay of a lead in a stage, one after the other and without gaps. A stage that was renamed since bears the name that it had when the lead left it';
 		comment on column leadstream.lead_stage_changes.lead_id is 'number of the lead; it may be gone';
@@ -226,12 +228,12 @@ begin
 							   group by m.stream_id) as m
 						 join leadstream.stream n on n.stream_id = m.stream_id
 						 where m.what <> 'unmatched'), '') as streams,
-			   h.created_at, h.stage_changed_at, h.flat_id as contact_id, %3$s,
+			   h.created_at, h.stage_changed_at, %8$s as contact_id, %3$s,
 			   coalesce(s.position, d.position) as stage_order, h.account
 		from (
 			select r.*, lead(r.valid_from) over w as valid_until
 			from (
-				select e.event_id, e.lead_id, e.contact_id, %1$s as flat_id, e.team, e.account, e.what,
+				select e.event_id, e.lead_id, e.contact_id, e.team, e.account, e.what,
 					   max(e.at) over w as valid_from,
 					   min(e.at) filter (where e.what = 'created') over w as created_at,
 					   max(e.at) filter (where e.what in ('created', 'stage', 'reopened')) over w as stage_changed_at,

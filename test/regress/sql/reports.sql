@@ -122,6 +122,23 @@ drop view after;
 select from leadstream.attach_contacts('contact', zone => 'UTC');
 select team, month, sum(reached) as reached from leadstream.funnel where stage = 'MQL' group by 1, 2 order by 1, 2;
 
+-- who asks for a lead or a contact does not put all the others together
+create function pg_temp.index_of(query text) returns text language plpgsql as $$
+declare
+	line text;
+	found_index text;
+begin
+	set local enable_seqscan = off;
+	set local enable_bitmapscan = off;
+	for line in execute 'explain (costs off) ' || query loop
+		found_index := coalesce(found_index, substring(line from 'using (\w+) on lead_event e'));
+	end loop;
+	return found_index;
+end $$;
+select view, pg_temp.index_of(format('select * from leadstream.%I where contact_id = 2', view)) as by_contact,
+	pg_temp.index_of(format('select * from leadstream.%I where lead_id = 2', view)) as by_lead
+from unnest('{lead_events,lead_stage_changes,first_actions,lead_history}'::text[]) as view;
+
 select leadstream.detach('contact');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
 select to_regprocedure('leadstream.board_at(timestamptz)') is null as is_gone;
