@@ -45,6 +45,7 @@ select contact_id, team_id, stage, reason from leadstream.lead order by 1, 2;
 select leadstream.move_contact('b', 'Nowhere');
 select leadstream.move_contact('c', 'SQL');
 select leadstream.move_contact(1, 'SQL');
+select leadstream.move_contact(null::integer, 'SQL');
 
 --
 -- Hidden and back, annotated, deleted: history leaves it so, a new row does not.
@@ -72,6 +73,8 @@ select leadstream.hide(pg_temp.lead('b', 'North'));
 table pg_temp.found;
 select leadstream.merge_contacts('it''s', 'it''s');
 select leadstream.merge_contacts('it''s', 'nobody');
+select leadstream.merge_contacts(null::integer, 1);
+select leadstream.merge_contacts(1, null::integer);
 begin isolation level repeatable read;
 select leadstream.merge_contacts('it''s', 'b');
 rollback;
