@@ -96,7 +96,7 @@ begin
 				references %2$s (%3$I) on delete cascade on update cascade
 		);
 		create index lead_team_id_stage_idx on leadstream.lead (team_id, stage);
-		create index lead_assignee_id_idx on leadstream.lead (assignee_id) where assignee_id is not null;
+		create index lead_assignee_id_stage_idx on leadstream.lead (assignee_id, stage) where assignee_id is not null;
 		create index lead_made_by_idx on leadstream.lead (made_by, lead_id);
 		create table leadstream.lead_match (
 			lead_id			bigint not null,
