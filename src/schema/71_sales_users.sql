@@ -41,6 +41,12 @@ $$;
 comment on function leadstream._need_fresh(text) is
 'error 25000 in REPEATABLE READ and SERIALIZABLE';
 
+create function leadstream._need_current(relation regclass, version tid) returns void
+language c stable strict parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_need_current';
+comment on function leadstream._need_current(regclass, tid) is
+'error 40001 in REPEATABLE READ and SERIALIZABLE if a stage, sales user or member has changed since the transaction''s snapshot';
+
 create function leadstream._sales_user(name text) returns leadstream.sales_user
 language plpgsql stable
 set search_path = pg_catalog, pg_temp

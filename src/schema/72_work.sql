@@ -92,6 +92,8 @@ begin
 	if stage <> all (stages) then
 		perform leadstream._raise_no_stage(stage, stages);
 	end if;
+	perform leadstream._need_current(s.tableoid, s.ctid) from leadstream.stage s
+	where s.account in (own_account, '') and s.stage = _move.stage;
 	l := leadstream._lead(lead);
 	if l.stage = stage then
 		raise notice 'lead % is in stage "%" already', lead, stage;
@@ -209,6 +211,10 @@ begin
 				  detail = format('Lead %s is on the board of that team.', lead),
 				  hint = format('Make him one: select leadstream.add_member(%L, %L);', team_name, sales_user);
 	end if;
+	perform leadstream._need_current(o.tableoid, o.ctid) from leadstream.sales_user o
+	where o.sales_user_id = u.sales_user_id;
+	perform leadstream._need_current(m.tableoid, m.ctid) from leadstream.team_member m
+	where m.team_id = l.team_id and m.sales_user_id = u.sales_user_id;
 	if l.assignee_id = u.sales_user_id then
 		raise notice 'lead % is assigned to "%" already', lead, sales_user;
 		return;

@@ -95,7 +95,7 @@ insert into listed select 'reads', unnest('{
 	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
 	leads_since,lead_channel,_read_cursor,_begin_cursor,
 	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,
-	_team,_raise_no_team,_sales_user,_sales_user_name,_need_fresh,_open_leads,_check_stages,_leads_of,_key_literal,_stage_ranks,
+	_team,_raise_no_team,_sales_user,_sales_user_name,_need_fresh,_need_current,_open_leads,_check_stages,_leads_of,_key_literal,_stage_ranks,
 	_check_shadowed,_check_relation,_check_column,_check_stored,_check_key,_check_contact_type,_check_kind,_check_time_column,_check_events,_warn_activity,
 	_default_column,_default_key,_default_contact_column,_default_time_column,_raise_ambiguous,_raise_not_attached}'::name[]);
 -- depends on its arguments alone
