@@ -394,8 +394,9 @@ my %provoke = (
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', timeless => true)},
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', events => '{insert,truncate}')},
 			q{select leadstream.attach_activity('spare', occurred_at => 'a', events => '{delete}')} ] },
-	'22023 `account` where contacts have none, or with an access that cannot end at one' => {
-		grant_access => [ q{select leadstream.grant_access('nobody', 'report', '7')}, q{select leadstream.grant_access('nobody', 'admin', '7')} ] },
+	'22023 `account` where contacts have none, or with an access that cannot end at one; an empty one' => {
+		grant_access => [ q{select leadstream.grant_access('nobody', 'report', '7')}, q{select leadstream.grant_access('nobody', 'admin', '7')},
+			q{select leadstream.grant_access('nobody', 'report', '')} ] },
 	'22023 a period that ends before it begins' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "select leadstream.$name$arguments, '2024-05-02', '2024-05-01')") } q{simulate('exists(visit)'},
