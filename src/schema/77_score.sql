@@ -327,10 +327,11 @@ begin
 	end if;
 	select u.streams, u.bound into streams, bound from leadstream._score_users(c) u;
 	update leadstream.score_rule o
-	set score_rule = coalesce(new_name, r.score_rule),
-		rule = coalesce(alter_score_rule.rule, r.rule),
-		points = coalesce(alter_score_rule.points, r.points),
-		description = nullif(coalesce(alter_score_rule.description, r.description), '')
+	-- as it is, not as it was read: a column may have been renamed meanwhile
+	set score_rule = coalesce(new_name, o.score_rule),
+		rule = coalesce(alter_score_rule.rule, o.rule),
+		points = coalesce(alter_score_rule.points, o.points),
+		description = nullif(coalesce(alter_score_rule.description, o.description), '')
 	where o.score_rule_id = r.score_rule_id;
 	perform leadstream._score_changed(c, streams, bound);
 end
