@@ -7,7 +7,8 @@
 # say (see lib/LeadWorld.pm), and the server's log has no complaint that the
 # workload does not explain.
 #
-# LS_TORTURE_SECONDS: how long, 60 if not said.
+# LS_TORTURE_SECONDS: how long, 60 if not said.  The ten minutes of a full run:
+#   LS_TORTURE_SECONDS=600 test/run.sh --limit 900 tap torture
 
 use strict;
 use warnings;
