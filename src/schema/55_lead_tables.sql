@@ -138,7 +138,7 @@ begin
 		comment on column leadstream.lead.assignee_id is
 		'the sales user who works it; null: nobody yet';
 		comment on column leadstream.lead.is_hidden is
-		'taken off the board by hand, for now';
+		'taken off the board by hand, until unhide()';
 		comment on column leadstream.lead.made_by is
 		'the transaction that made it, for leads_since()';
 		comment on table leadstream.lead_match is

@@ -276,7 +276,7 @@ begin
 end
 $$;
 comment on function leadstream._hide(bigint, text) is
-'takes a lead off the board for now; it keeps its stage and whoever works it, and new matches do not bring it back';
+'takes a lead off the board until unhide() puts it back; it keeps its stage and whoever works it, and new matches do not bring it back';
 
 create function leadstream._unhide(lead bigint) returns void
 language plpgsql volatile

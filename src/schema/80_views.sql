@@ -1,7 +1,7 @@
 -- 80_views.sql
 --
 -- What there is, for people and for rule builders.  The views board, leads and
--- matches stand on the lead tables and are made with them (50_setup.sql).
+-- matches stand on the lead tables and are made with them (55_lead_tables.sql).
 
 -- The lead tables may not be there yet.
 create function leadstream._lead_counts() returns table (stream_id integer, leads bigint)
