@@ -48,7 +48,6 @@
 #include "guc.h"
 #include "hand_out.h"
 #include "key_scan.h"
-#include "new_leads.h"
 #include "owner_sql.h"
 
 #define HAND_OUT_TEAM		1
@@ -84,7 +83,12 @@ typedef struct Circle
 	Member	   *members;		/* by id */
 	int			next;			/* whose turn it is */
 	int32		last;			/* who had the last one; 0: nobody yet */
+	Datum	   *leads;			/* of the present chunk */
+	Datum	   *names;			/* to whom they go */
 } Circle;
+
+/* Leads handed out at once. */
+#define HAND_OUT_CHUNK	5000
 
 /* Read the one row of a key; false if there is none. */
 static bool
@@ -279,7 +283,7 @@ next_member(Circle *circle, Relation memberships)
 
 /* Write who has been given what. */
 static void
-write_chunk(Circle *circle, Datum *leads, Datum *names, int n, TimestampTz at, Datum actor)
+write_chunk(Circle *circle, int n, TimestampTz at, Datum actor)
 {
 	OwnerState	owner;
 	Datum		values[4];
@@ -296,8 +300,8 @@ write_chunk(Circle *circle, Datum *leads, Datum *names, int n, TimestampTz at, D
 		values[1] = Int32GetDatum(member->id);
 		ls_owner_run(OWNER_ASSIGN_LEADS, NULL, values, NULL);
 	}
-	values[0] = ls_owner_array(leads, NULL, n, INT8OID);
-	values[1] = ls_owner_array(names, NULL, n, TEXTOID);
+	values[0] = ls_owner_array(circle->leads, NULL, n, INT8OID);
+	values[1] = ls_owner_array(circle->names, NULL, n, TEXTOID);
 	values[2] = TimestampTzGetDatum(at);
 	values[3] = actor;
 	ls_owner_run(OWNER_NOTE_ASSIGNED, NULL, values, NULL);
@@ -306,38 +310,35 @@ write_chunk(Circle *circle, Datum *leads, Datum *names, int n, TimestampTz at, D
 
 /* Hand out a chunk of leads; false once nobody takes any. */
 static bool
-hand_out_chunk(Circle *circle, Relation memberships, Datum *leads, int n,
+hand_out_chunk(Circle *circle, Relation memberships, const int64 *leads, int n,
 			   TimestampTz at, Datum actor)
 {
-	Datum	   *names = palloc(sizeof(Datum) * n);
 	int			given = 0;
 
 	for (int i = 0; i < circle->n; i++)
-	{
 		circle->members[i].nleads = 0;
-		circle->members[i].leads = palloc(sizeof(Datum) * n);
-	}
 	for (; given < n; given++)
 	{
 		Member	   *member = next_member(circle, memberships);
+		Datum		lead = Int64GetDatum(leads[given]);
 
 		if (member == NULL)
 			break;
 		member->room--;
-		member->leads[member->nleads++] = leads[given];
-		names[given] = member->name;
+		member->leads[member->nleads++] = lead;
+		circle->leads[given] = lead;
+		circle->names[given] = member->name;
 		circle->last = member->id;
 	}
-	write_chunk(circle, leads, names, given, at, actor);
+	write_chunk(circle, given, at, actor);
 	return given == n;
 }
 
 void
-ls_hand_out(int32 team_id)
+ls_hand_out(int32 team_id, const int64 *leads, int64 n)
 {
 	Circle		circle = {team_id};
-	Datum	   *leads = palloc(sizeof(Datum) * NEW_LEADS_CHUNK);
-	int			n;
+	int			room = Min(n, HAND_OUT_CHUNK);
 	int32		before;
 	TimestampTz at;
 	Datum		actor = ls_owner_actor();
@@ -345,8 +346,7 @@ ls_hand_out(int32 team_id)
 	Relation	memberships;
 
 	/* the extension may have been dropped since, and the leads kept */
-	if (!OidIsValid(ls_catalog_relid("hand_out")) ||
-		(n = ls_new_leads_find(team_id, 0, true, leads)) == 0)
+	if (!OidIsValid(ls_catalog_relid("hand_out")))
 		return;
 	take_turn(&circle);
 	before = circle.last;
@@ -361,13 +361,17 @@ ls_hand_out(int32 team_id)
 	while (circle.next < circle.n && circle.members[circle.next].id <= circle.last)
 		circle.next++;
 	circle.next %= circle.n;
+	circle.leads = palloc(sizeof(Datum) * room);
+	circle.names = palloc(sizeof(Datum) * room);
+	for (int i = 0; i < circle.n; i++)
+		circle.members[i].leads = palloc(sizeof(Datum) * room);
 	at = ls_clock_read();
 	memberships = table_open(ls_catalog_relid("team_member"), RowShareLock);
-	while (n > 0 && hand_out_chunk(&circle, memberships, leads, n, at, actor))
+	for (int64 done = 0; done < n; done += room)
 	{
 		CHECK_FOR_INTERRUPTS();
-		n = n < NEW_LEADS_CHUNK ? 0 :
-			ls_new_leads_find(team_id, DatumGetInt64(leads[n - 1]), true, leads);
+		if (!hand_out_chunk(&circle, memberships, leads + done, Min(room, n - done), at, actor))
+			break;
 	}
 	table_close(memberships, NoLock);
 	if (circle.last != before)

@@ -8,10 +8,7 @@
 #ifndef LS_HAND_OUT_H
 #define LS_HAND_OUT_H
 
-/*
- * Give the leads of a team that this transaction has made, and that are
- * nobody's, to its members.
- */
-extern void ls_hand_out(int32 team_id);
+/* Give leads of a team, by id, that are nobody's to its members. */
+extern void ls_hand_out(int32 team_id, const int64 *leads, int64 n);
 
 #endif							/* LS_HAND_OUT_H */

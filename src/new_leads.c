@@ -25,7 +25,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "utils/datum.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/xid8.h"
@@ -37,68 +37,124 @@
 /* PostgreSQL wants payloads shorter than 8,000 bytes. */
 #define MAX_PAYLOAD	7999
 
+/* Leads found at once; the text of OWNER_FIND_NEW knows it too. */
+#define NEW_LEADS_CHUNK	5000
+
 static Bitmapset *to_hand_out = NULL;
 static Bitmapset *to_notify = NULL;
 
-int
-ls_new_leads_find(int32 team_id, int64 behind, bool only_nobodys, Datum *leads)
+/* A lead that this transaction has made. */
+typedef struct NewLead
 {
-	OwnerState	owner;
-	Datum		values[4];
-	int			n;
-	bool		isnull;
+	int64		lead_id;
+	int32		team_id;
+} NewLead;
 
+static int
+cmp_new_lead(const void *a, const void *b)
+{
+	const NewLead *l = a;
+	const NewLead *r = b;
+
+	if (l->team_id != r->team_id)
+		return l->team_id < r->team_id ? -1 : 1;
+	return l->lead_id < r->lead_id ? -1 : l->lead_id > r->lead_id;
+}
+
+/*
+ * The leads of some teams that this transaction has made, by team and id; only
+ * those that are nobody's?  They are read once, whatever the number of teams.
+ */
+static NewLead *
+find_leads(const Bitmapset *teams, bool only_nobodys, int64 *count)
+{
+	int64		room = NEW_LEADS_CHUNK;
+	NewLead    *leads = palloc(sizeof(NewLead) * room);
+	OwnerState	owner;
+	Datum		values[3];
+	uint64		n;
+
+	*count = 0;
 	if (!ls_owner_begin(&owner))
-		return 0;
+		return leads;
 	values[0] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	values[1] = Int32GetDatum(team_id);
-	values[2] = Int64GetDatum(behind);
-	values[3] = BoolGetDatum(only_nobodys);
-	n = ls_owner_run(OWNER_FIND_NEW, NULL, values, NULL);
-	for (int i = 0; i < n; i++)
-		leads[i] = datumCopy(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull),
-							 FLOAT8PASSBYVAL, sizeof(int64));
+	values[1] = Int64GetDatum(0);
+	values[2] = BoolGetDatum(only_nobodys);
+	do
+	{
+		int64		last = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		n = ls_owner_run(OWNER_FIND_NEW, NULL, values, NULL);
+		if (*count + n > room)
+			leads = repalloc_huge(leads, sizeof(NewLead) * (room = *count * 2 + n));
+		for (uint64 i = 0; i < n; i++)
+		{
+			HeapTuple	tuple = SPI_tuptable->vals[i];
+			TupleDesc	desc = SPI_tuptable->tupdesc;
+			NewLead    *lead = &leads[*count];
+			bool		isnull;
+
+			lead->lead_id = last = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
+			lead->team_id = DatumGetInt32(SPI_getbinval(tuple, desc, 2, &isnull));
+			if (bms_is_member(lead->team_id, teams))
+				(*count)++;
+		}
+		values[1] = Int64GetDatum(last);
+		SPI_freetuptable(SPI_tuptable);
+	} while (n == NEW_LEADS_CHUNK);
 	ls_owner_end(&owner);
-	return n;
+	qsort(leads, *count, sizeof(NewLead), cmp_new_lead);
+	return leads;
 }
 
 /* Tell the listeners of a team; without ids where there are too many. */
 static void
-notify_team(int32 team_id)
+notify_team(int32 team_id, const int64 *leads, int64 n)
 {
-	Datum	   *leads = palloc(sizeof(Datum) * NEW_LEADS_CHUNK);
-	int			n = ls_new_leads_find(team_id, 0, false, leads);
 	StringInfoData payload;
 
-	if (n == 0)
-		return;
 	initStringInfo(&payload);
-	for (int i = 0; i < n && payload.len <= MAX_PAYLOAD; i++)
-		appendStringInfo(&payload, "%s" INT64_FORMAT, i > 0 ? "," : "", DatumGetInt64(leads[i]));
-	if (n == NEW_LEADS_CHUNK || payload.len > MAX_PAYLOAD)
+	for (int64 i = 0; i < n && payload.len <= MAX_PAYLOAD; i++)
+		appendStringInfo(&payload, "%s" INT64_FORMAT, i > 0 ? "," : "", leads[i]);
+	if (payload.len > MAX_PAYLOAD)
 		resetStringInfo(&payload);
 	Async_Notify(psprintf("leadstream_team_%d", team_id), payload.data);
 }
 
-/* Do something for each of the teams, under a snapshot. */
+/* Do something with the new leads of each of the teams, under a snapshot. */
 static void
-for_each_team(Bitmapset **teams, void (*act) (int32 team_id))
+for_each_team(Bitmapset **teams, bool only_nobodys,
+			  void (*act) (int32 team_id, const int64 *leads, int64 n))
 {
 	Bitmapset  *now = *teams;
 	MemoryContext context;
+	MemoryContext team_context;
 	MemoryContext oldcontext;
-	int			team_id = -1;
+	NewLead    *leads;
+	int64		count;
 
 	*teams = NULL;
 	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream new leads",
 									ALLOCSET_DEFAULT_SIZES);
+	team_context = AllocSetContextCreate(context, "leadstream new leads of a team",
+										 ALLOCSET_DEFAULT_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	while ((team_id = bms_next_member(now, team_id)) >= 0)
+	leads = find_leads(now, only_nobodys, &count);
+	MemoryContextSwitchTo(team_context);
+	for (int64 i = 0, n; i < count; i += n)
 	{
-		act(team_id);
+		int64	   *ids;
+
+		for (n = 1; i + n < count && leads[i + n].team_id == leads[i].team_id; n++)
+			 /* as many as are of the team */ ;
+		ids = MemoryContextAllocHuge(team_context, sizeof(int64) * n);
+		for (int64 j = 0; j < n; j++)
+			ids[j] = leads[i + j].lead_id;
+		act(leads[i].team_id, ids, n);
 		CommandCounterIncrement();
-		MemoryContextReset(context);
+		MemoryContextReset(team_context);
 	}
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(oldcontext);
@@ -114,13 +170,13 @@ ls_new_leads_finish(bool is_prepare)
 	XactReadOnly = false;
 	while (to_hand_out)
 	{
-		for_each_team(&to_hand_out, ls_hand_out);
+		for_each_team(&to_hand_out, true, ls_hand_out);
 		/* triggers that the lead tables may have, deferred to a time that is over */
 		AfterTriggerFireDeferred();
 	}
 	XactReadOnly = was_read_only;
 	if (to_notify && !is_prepare)
-		for_each_team(&to_notify, notify_team);
+		for_each_team(&to_notify, false, notify_team);
 }
 
 static void

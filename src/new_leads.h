@@ -18,9 +18,6 @@
 #define TEAM_HANDS_OUT		6
 #define TEAM_NOTIFIES		7
 
-/* Leads found at once; the text of OWNER_FIND_NEW knows it too. */
-#define NEW_LEADS_CHUNK	5000
-
 /*
  * This transaction makes leads: when it commits, hand out those of some teams
  * and tell listeners of those of others.
@@ -29,11 +26,5 @@ extern void ls_new_leads_made(const Bitmapset *hand_out, const Bitmapset *notify
 
 /* Do so now, for more leads may have been made since. */
 extern void ls_new_leads_finish(bool is_prepare);
-
-/*
- * The leads of a team, those behind one by id, that this transaction has made;
- * only those that are nobody's?  Returns how many, at most NEW_LEADS_CHUNK.
- */
-extern int	ls_new_leads_find(int32 team_id, int64 behind, bool only_nobodys, Datum *leads);
 
 #endif							/* LS_NEW_LEADS_H */

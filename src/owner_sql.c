@@ -256,16 +256,16 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	},
 
 	/*
-	 * The leads that the running transaction has made for a team, behind one by
-	 * id: transaction, team, lead, only those that are nobody's?  One that came
-	 * with a dump may name the same transaction of another cluster; but its row
-	 * is older.
+	 * The leads that the running transaction has made, behind one by id:
+	 * transaction, lead, only those that are nobody's?  One that came with a
+	 * dump may name the same transaction of another cluster; but its row is
+	 * older.
 	 */
 	[OWNER_FIND_NEW] = {
-		{XID8OID, INT4OID, INT8OID, BOOLOID},
-		"select l.lead_id from leadstream.lead l "
-		"where l.made_by = $1 and l.lead_id > $3 and l.team_id + 0 = $2"
-		" and not ($4 and l.assignee_id is not null) and age(l.xmin) <= 0 "
+		{XID8OID, INT8OID, BOOLOID},
+		"select l.lead_id, l.team_id from leadstream.lead l "
+		"where l.made_by = $1 and l.lead_id > $2"
+		" and not ($3 and l.assignee_id is not null) and age(l.xmin) <= 0 "
 		"order by l.made_by, l.lead_id limit 5000"
 	},
 

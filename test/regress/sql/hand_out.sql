@@ -194,6 +194,24 @@ insert into visit values (12003);
 set transaction read only;
 commit;
 select count(*) as leads, count(assignee_id) as given from leadstream.lead where contact_id = 12003 and team_id = 1;
+
+-- the leads of a transaction are read once, not once for each of its teams
+select count(leadstream.create_team('Team ' || i)) as teams from generate_series(1, 40) i;
+select count(leadstream.add_member('Team ' || i, 'Ann')) as members from generate_series(1, 40) i;
+select leadstream.alter_team('Team ' || i, hands_out => true, notifies => true) from generate_series(1, 40) i \g /dev/null
+select leadstream.create_stream('All', 'exists(visit where url = ''/all'')', array(select 'Team ' || i from generate_series(1, 40) i)) is not null as made;
+select leadstream.enable('All');
+create view pg_temp.reads as
+	select idx_tup_read as n from pg_stat_user_indexes where indexrelid = 'leadstream.lead_made_by_idx'::regclass;
+select pg_stat_force_next_flush();
+select n as before from pg_temp.reads \gset
+insert into contact values (12004);
+insert into visit values (12004, default, '/all');
+select pg_stat_force_next_flush();
+select n - :before < 200 as are_few from pg_temp.reads;
+select count(*) as leads, count(assignee_id) as given from leadstream.lead join leadstream.team using (team_id)
+where contact_id = 12004 and team like 'Team %';
+select leadstream.disable('All');
 set client_min_messages = warning;
 select leadstream.disable(s) from unnest('{Visitors,Buyers}'::text[]) s;
 select leadstream.detach('visit');
