@@ -433,6 +433,8 @@ leadstream_live_matches(PG_FUNCTION_ARGS)
 typedef struct PastStream
 {
 	StreamRow  *row;
+	const Rule *rule;			/* with the segments in place */
+	List	   *tables;			/* that it speaks of, by OID */
 	BoundRule  *bound;
 	HistoryShape *shape;		/* NULL: it is asked by itself */
 	int			place;			/* among those asked for */
@@ -456,6 +458,25 @@ typedef struct PastMatches
 	List	   *tables;			/* of SPITupleTable *, where the keys are */
 	DeliverCounts counts;
 } PastMatches;
+
+/* The tables that a rule speaks of, but not ours. */
+static List *
+tables_named(const Rule *rule, const ContactSource *contacts, List *activities)
+{
+	List	   *relids = contacts ? list_make1_oid(contacts->relid) : NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, ls_rule_kind_names(rule))
+		foreach(lc2, activities)
+		{
+			ActivitySource *source = lfirst(lc2);
+
+			if (strcmp(source->kind, lfirst(lc)) == 0 && !ls_source_is_own(source))
+				relids = list_append_unique_oid(relids, source->relid);
+		}
+	return relids;
+}
 
 /*
  * Which of the streams were enabled in this very transaction?  No writer that
@@ -625,6 +646,65 @@ fetch_pasts(PastMatches *found, List *pasts)
 	deliver_found(found);
 }
 
+/*
+ * Read the streams of some ids, which must be enabled and the caller's, and add
+ * the tables that each speaks of.  Nothing is bound yet, for somebody may be
+ * about to rename a column of theirs.
+ */
+static List *
+read_pasts(Datum *ids, bool *nulls, int n, List **tables)
+{
+	ContactSource *contacts = ls_catalog_contacts();
+	List	   *activities = ls_catalog_activities();
+	List	   *pasts = NIL;
+
+	*tables = NIL;
+	for (int i = 0; i < n; i++)
+	{
+		PastStream *past = palloc0(sizeof(PastStream));
+
+		CHECK_FOR_INTERRUPTS();
+		if (nulls[i] || (past->row = ls_stream_read(DatumGetInt32(ids[i]), NULL)) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("stream %d does not exist", nulls[i] ? 0 : DatumGetInt32(ids[i]))));
+		ls_stream_check(past->row, true);
+		past->rule = ls_segments_put(past->row->rule, past->row->account, NULL);
+		past->tables = tables_named(past->rule, contacts, activities);
+		*tables = list_concat_unique_oid(*tables, past->tables);
+		pasts = lappend(pasts, past);
+	}
+	return pasts;
+}
+
+/*
+ * Wait for the writers whose rows neither the live path nor a snapshot taken
+ * now would see.
+ */
+static void
+settle_writers(List *pasts, Bitmapset *here)
+{
+	List	   *wait_for = NIL;
+	List	   *lock = NIL;
+	ListCell   *lc;
+
+	foreach(lc, pasts)
+	{
+		PastStream *past = lfirst(lc);
+
+		if (bms_is_member(past->row->stream_id, here))
+			lock = list_concat_unique_oid(lock, past->tables);
+		else
+			wait_for = list_concat_unique_oid(wait_for, past->tables);
+	}
+	/* in one order for all, or two of us would deadlock */
+	list_sort(lock, list_oid_cmp);
+	foreach(lc, lock)
+		LockRelationOid(lfirst_oid(lc), ShareLock);
+	ls_writers_wait(list_difference_oid(wait_for, lock));
+}
+
+/* make_history(stream_ids integer[]) -> how many leads were made */
 Datum
 leadstream_make_history(PG_FUNCTION_ARGS)
 {
@@ -632,70 +712,49 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 	Datum	   *elems;
 	bool	   *nulls;
 	int			n;
-	List	   *pasts = NIL;
-	List	   *wait_for = NIL;
-	List	   *lock = NIL;
+	List	   *pasts;
+	List	   *tables;
+	List	   *to_lock;
+	List	   *locked = NIL;
 	ListCell   *lc;
-	ContactSource *contacts;
 	List	   *activities;
-	Bitmapset  *here;
 	PastMatches found = {0};
 
 	PreventCommandIfReadOnly("leadstream.fetch_history()");
 	deconstruct_array(ids, INT4OID, sizeof(int32), true, TYPALIGN_INT, &elems, &nulls, &n);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	contacts = ls_catalog_contacts();
-	activities = ls_catalog_activities();
-	here = enabled_here(PG_GETARG_DATUM(0));
-	for (int i = 0; i < n; i++)
-	{
-		PastStream *past = palloc0(sizeof(PastStream));
-		List	   *relids;
-
-		if (nulls[i] || (past->row = ls_stream_read(DatumGetInt32(elems[i]), NULL)) == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("stream %d does not exist", nulls[i] ? 0 : DatumGetInt32(elems[i]))));
-		ls_stream_check(past->row, true);
-		past->bound = ls_rule_bind(ls_segments_put(past->row->rule, past->row->account, NULL),
-								   contacts, activities);
-		pasts = lappend(pasts, past);
-		relids = tables_of(past->bound);
-		if (bms_is_member(past->row->stream_id, here))
-			lock = list_concat_unique_oid(lock, relids);
-		else
-			wait_for = list_concat_unique_oid(wait_for, relids);
-	}
-
-	/* in one order for all, or two of us would deadlock */
-	list_sort(lock, list_oid_cmp);
-	foreach(lc, lock)
-		LockRelationOid(lfirst_oid(lc), ShareLock);
-	ls_writers_wait(list_difference_oid(wait_for, lock));
+	pasts = read_pasts(elems, nulls, n, &tables);
+	settle_writers(pasts, enabled_here(PG_GETARG_DATUM(0)));
 
 	/*
-	 * A stream may have been disabled while we waited, and cleared already.
-	 * With this lock clear() waits for us, so one that is enabled now cannot
-	 * be cleared before its leads are there.
+	 * A stream may have been disabled while we waited, and cleared already; or
+	 * a column has got another name.  So they are read again, with their tables
+	 * locked, so that no column is renamed any more, and with this lock on the
+	 * matches clear() waits for us: one that is enabled now cannot be cleared
+	 * before its leads are there.
 	 */
-	if (OidIsValid(ls_catalog_relid("lead_match")))
-		LockRelationOid(ls_catalog_relid("lead_match"), RowExclusiveLock);
-	foreach(lc, pasts)
+	while ((to_lock = list_difference_oid(tables, locked)) != NIL)
 	{
-		PastStream *past = lfirst(lc);
-		StreamRow  *row = ls_stream_read(past->row->stream_id, NULL);
-
-		if (row == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("stream %d does not exist", past->row->stream_id)));
-		ls_stream_check(row, true);
+		list_sort(to_lock, list_oid_cmp);
+		foreach(lc, to_lock)
+			LockRelationOid(lfirst_oid(lc), AccessShareLock);
+		locked = list_concat(locked, to_lock);
+		if (OidIsValid(ls_catalog_relid("lead_match")))
+			LockRelationOid(ls_catalog_relid("lead_match"), RowExclusiveLock);
+		pasts = read_pasts(elems, nulls, n, &tables);
 	}
 
 	if (n > 0)
 	{
-		found.contacts = ((PastStream *) linitial(pasts))->bound->contacts;
+		found.contacts = ls_catalog_need_contacts();
+		activities = ls_catalog_activities();
+		foreach(lc, pasts)
+		{
+			PastStream *past = lfirst(lc);
+
+			past->bound = ls_rule_bind(past->rule, found.contacts, activities);
+		}
 		found.clock = ls_clock_read();
 		found.snapshot = RegisterSnapshot(GetLatestSnapshot());
 		fetch_pasts(&found, pasts);
