@@ -158,7 +158,7 @@ from (
 	) as k
 	join pg_attribute a on a.attrelid = k.relation and a.attnum > 0 and not a.attisdropped
 	union all
-	select a.attname, 'value', format_type(e.type_id, null), e.type_id, 1
+	select a.attname, 'value' as field, format_type(e.type_id, null), e.type_id, 1
 	from leadstream.contact_source s
 	join pg_attribute a on a.attrelid = s.contacts and a.attnum > 0 and not a.attisdropped
 		and a.attgenerated <> 'v'
@@ -171,7 +171,7 @@ from (
 	  and a.attname <> 'lead'
 	  and not exists (select from leadstream.activity_source o where o.kind = a.attname)
 	union all
-	select 'lead', l.field, format_type(l.type_id, null), l.type_id, l.position
+	select 'lead' as kind, l.field, format_type(l.type_id, null), l.type_id, l.position
 	from leadstream.contact_source s
 	cross join (values
 		('team', 'text'::regtype, 1),

@@ -46,18 +46,6 @@ sub put
 	return;
 }
 
-# The first lines that differ; nothing where all are the same.
-sub difference
-{
-	my ($one, $other) = @_;
-	my %is_in;
-
-	$is_in{$_} |= 1 foreach split /\n/, $one;
-	$is_in{$_} |= 2 foreach split /\n/, $other;
-	my @lines = sort grep { $is_in{$_} != 3 } keys %is_in;
-	return join("\n", map { ($is_in{$_} == 1 ? '- ' : '+ ') . $_ } @lines[ 0 .. ($#lines > 19 ? 19 : $#lines) ]);
-}
-
 sub updated
 {
 	my ($from) = @_;

@@ -7,7 +7,7 @@ use warnings;
 
 use Exporter 'import';
 
-our @EXPORT = qw(catalog_of);
+our @EXPORT = qw(catalog_of difference);
 
 # One line for each thing that belongs to leadstream, in the order of the lines:
 # whatever CREATE EXTENSION and ALTER EXTENSION UPDATE may make differently.
@@ -94,6 +94,18 @@ sub catalog_of
 		union all
 		select 'schema', n.nspname, obj_description(n.oid, 'pg_namespace'), n.nspacl::text from pg_namespace n where n.nspname = 'leadstream'
 		order by 1, 2, 3, 4});
+}
+
+# The first lines that differ; nothing where all are the same.
+sub difference
+{
+	my ($one, $other) = @_;
+	my %is_in;
+
+	$is_in{$_} |= 1 foreach split /\n/, $one;
+	$is_in{$_} |= 2 foreach split /\n/, $other;
+	my @lines = sort grep { $is_in{$_} != 3 } keys %is_in;
+	return join("\n", map { ($is_in{$_} == 1 ? '- ' : '+ ') . $_ } @lines[ 0 .. ($#lines > 19 ? 19 : $#lines) ]);
 }
 
 1;
