@@ -65,7 +65,10 @@ read_jsonb(Jsonb *jsonb)
 	return read_container(&jsonb->root, &count);
 }
 
-/* Turn an object or array into a tree; a scalar is in an array of its own. */
+/*
+ * Turn an object or array into a tree; a scalar is in an array of its own.  Its
+ * values are counted before any is read.
+ */
 static RuleJson *
 read_container(JsonbContainer *container, int *count)
 {
@@ -75,6 +78,12 @@ read_container(JsonbContainer *container, int *count)
 	JsonbValue	value;
 
 	check_stack_depth();
+	*count += JsonContainerSize(container);
+	if (*count > RULE_JSON_MAX_VALUES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("JSON form of a rule has too many values"),
+				 errdetail("The limit is %d.", RULE_JSON_MAX_VALUES)));
 	token = JsonbIteratorNext(&iterator, &value, true);
 	result->kind = token == WJB_BEGIN_OBJECT ? RULE_JSON_OBJECT : RULE_JSON_ARRAY;
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
@@ -84,17 +93,10 @@ read_container(JsonbContainer *container, int *count)
 			result->keys = lappend(result->keys,
 								   pnstrdup(value.val.string.val, value.val.string.len));
 		else if (token == WJB_VALUE || token == WJB_ELEM)
-		{
-			if (++*count > RULE_JSON_MAX_VALUES)
-				ereport(ERROR,
-						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						 errmsg("JSON form of a rule has too many values"),
-						 errdetail("The limit is %d.", RULE_JSON_MAX_VALUES)));
 			result->values = lappend(result->values,
 									 value.type == jbvBinary
 									 ? read_container(value.val.binary.data, count)
 									 : read_scalar(&value));
-		}
 	}
 	if (JsonContainerIsScalar(container))
 		return linitial(result->values);
