@@ -38,14 +38,17 @@ my $activities = setting(HISTORY => 1_000_000, 10_000_000);
 my $waiting = setting(WAITING => 1_000_000, 10_000_000);
 my $streams = setting(STREAMS => 100_000, 100_000);
 my $rounds = setting(ROUNDS => 3, 5);
-my $seconds = setting(SECONDS => 1.2, 4);
+my $seconds = setting(SECONDS => 1.2, 2);
 my $some = $streams > 1_000 ? 1_000 : int $streams / 10;
 
-# A bare insert takes no time to speak of: more rounds for the same patience.
-my $bare_rounds = $rounds + 2;
-# A PL/pgSQL trigger with 1,000 conditions needs no million rows to be measured.
-my $few_rows = min($rows, $full ? 50_000 : 10_000);
-my $rival_rows = int $rows / 2;
+# A bare insert of few rows takes no time to speak of: more rounds for the same patience.
+my $bare_rounds = $rounds + ($full ? 0 : 2);
+# Rivals that cost the same for each row need no million of them to be measured, and a
+# PL/pgSQL trigger with 1,000 conditions needs fewer still.  One that takes the statement
+# as a whole has a share of its cost once.
+my $few_rows = min($rows, 10_000);
+my $each_rows = min($rows, 100_000);
+my $set_rows = int $rows / 2;
 # Lines of their own; where every contact has two rows in the statement, that is all of them.
 my $line_rows = $full ? $rows : int $rows / 2;
 my $pair_rows = min($line_rows, 200_000);
@@ -405,6 +408,8 @@ my %share;
 
 my $columns = 'contact_id, url, utm, size, duration';
 
+sub rows_for { my $who = shift; return $who =~ /^(none|ours)$/ ? $rows : $set_based{$who} ? $set_rows : $each_rows }
+
 # Microseconds a row of one statement.  Whatever a session does once (reading streams,
 # compiling a function) is done by a row before.
 sub bulk {
@@ -431,17 +436,20 @@ sub bulk {
     $s->sql("vacuum $place");
   }
   $n = int $n * $share{$key} if !$o{copy};
-  my $ms = $measure->($o{copy} ? "copy $place ($columns) from '$work/source.txt'" : $how . $n);
+  my $ms = $measure->($o{copy} ? copy_source($s, $place, $n) : $how . $n);
   if ($place eq 'visit') {
     $s->sql('vacuum visit, rival_lead, leadstream.lead, leadstream.lead_match, leadstream.lead_event');
   }
-  return $ms * 1_000 / ($o{copy} ? $rows : $n);
+  return $ms * 1_000 / $n;
 }
 
-sub write_source {
-  my $s = shift;
-  $s->sql("copy (select $columns from source) to '$work/source.txt'");
-  return;
+# The source is the same in all databases.
+my %written;
+sub copy_source {
+  my ($s, $place, $n) = @_;
+  my $file = "$work/source.$n.txt";
+  $s->sql("copy (select $columns from source where n <= $n) to '$file'") if !$written{$n}++;
+  return "copy $place ($columns) from '$file'";
 }
 
 # One-row transactions by one client, both on one processor: on two the time it takes to
@@ -581,7 +589,6 @@ part bare => [qw(bulk_bare_some copy_bare_some bulk_bare_all copy_bare_all growt
     memory_some memory_all)], sub {
   my $db = database('bare');
   my $control = Session->new($db);
-  write_source($control);
   my (%ours, %bytes);
   for my $k (0, @counts) {
     enable_streams($control, "stream_id <= $k");
@@ -591,7 +598,7 @@ part bare => [qw(bulk_bare_some copy_bare_some bulk_bare_all copy_bare_all growt
     my $s = Session->new($db);
     my $v = alternate($bare_rounds, 'µs', undef, map {
       my $who = $_;
-      "$who $k" => sub { bulk($s, 'bare', $who, rows => $who eq 'if' ? $few_rows : $who eq 'key' ? $rival_rows : $rows) }
+      "$who $k" => sub { bulk($s, 'bare', $who, rows => $who eq 'if' ? $few_rows : rows_for($who)) }
     } 'none', 'ours', @rivals);
     my %added = map { $_ => added($v->{"$_ $k"}, $v->{"none $k"}) } 'ours', @rivals;
     $ours{$k} = $added{ours};
@@ -612,7 +619,7 @@ part bare => [qw(bulk_bare_some copy_bare_some bulk_bare_all copy_bare_all growt
     my @copied = grep { $full && /key|expert/ } @rivals;
     $v = alternate($bare_rounds, 'µs', undef, map {
       my $who = $_;
-      "copy $who $k" => sub { bulk($s, 'bare', $who, copy => 1) }
+      "copy $who $k" => sub { bulk($s, 'bare', $who, copy => 1, rows => rows_for($who)) }
     } 'none', 'ours', @copied);
     %added = map { $_ => added($v->{"copy $_ $k"}, $v->{"copy none $k"}) } 'ours', @copied;
     report("copy_bare_$which", $added{ours}, map { $added{ $_->[1] } ? ($_->[0] => $added{ $_->[1] }) : () }
@@ -633,7 +640,6 @@ part bare => [qw(bulk_bare_some copy_bare_some bulk_bare_all copy_bare_all growt
 part memory => [qw(memory_growth memory_copy)], sub {
   my $db = database('bare');
   my $s = Session->new($db);
-  write_source($s);
   enable_streams($s, "stream_id <= $some");
   bulk($s, 'bare', 'ours') for 1 .. 2;
   my $before = $s->own_kb;
@@ -650,8 +656,9 @@ part memory => [qw(memory_growth memory_copy)], sub {
       set_triggers($fresh, 'bare', $who);
       $fresh->sql('truncate bare');
       $fresh->sql("insert into bare ($columns) select $columns from source where n = 1");
+      my $copy = copy_source($fresh, 'bare', $rows);
       my $start = my $peak = $fresh->own_kb;
-      $fresh->ms("copy bare ($columns) from '$work/source.txt'", sub { $peak = max($peak, $fresh->own_kb) });
+      $fresh->ms($copy, sub { $peak = max($peak, $fresh->own_kb) });
       $fresh->close;
       return ($peak - $start) * 1024 / $rows;
     };
@@ -662,7 +669,6 @@ part memory => [qw(memory_growth memory_copy)], sub {
 part mix => [qw(bulk_none one_none bulk_some copy_some one_some bulk_all copy_all one_all)], sub {
   my $db = database('mix');
   my $control = Session->new($db);
-  write_source($control);
   for my $k (0, $some, $streams == $some ? () : $streams) {
     enable_streams($control, "stream_id <= $k");
     # Rivals do not depend on our streams: those with fewer are measured beside 1,000.
@@ -675,10 +681,10 @@ part mix => [qw(bulk_none one_none bulk_some copy_some one_some bulk_all copy_al
     bulk($s, 'visit', 'none') if !$k;
     my $v = alternate($rounds, 'µs', sub { $control->sql('checkpoint') }, map {
       my $name = $_;
-      my $n = $name =~ /^if (\d+)/ && $1 >= 100 ? $few_rows : $name =~ / / ? $rival_rows : $rows;
+      my $n = $name =~ /^if (\d+)/ && $1 >= 100 ? $few_rows : rows_for($who{$name});
       (
         "$name $k" => sub { $prepare->($name); bulk($s, 'visit', $who{$name}, rows => $n) },
-        !$k || $name =~ /^if/ || $name =~ /^expert/ && !($full && $name eq "expert $k") ? () : ("copy $name $k" => sub { $prepare->($name); bulk($s, 'visit', $who{$name}, copy => 1) }))
+        !$k || $name =~ /^if/ || $name =~ /^expert/ && !($full && $name eq "expert $k") ? () : ("copy $name $k" => sub { $prepare->($name); bulk($s, 'visit', $who{$name}, copy => 1, rows => $n) }))
     } sort keys %who);
     $s->close;
     my $rivals = sub {
@@ -820,7 +826,7 @@ part contact => [qw(contact_bulk contact_one)], sub {
   my $s = Session->new('lines');
   my $v = alternate($rounds, 'µs', undef, map {
     my $who = $_;
-    $who => sub { bulk($s, 'visit', $who, rows => $who eq 'contact' ? $few_rows : $line_rows) }
+    $who => sub { bulk($s, 'visit', $who, rows => $who eq 'contact' ? $few_rows : min($line_rows, rows_for($who))) }
   } 'none', 'ours', 'contact', 'key');
   $s->close;
   report(contact_bulk => ratio($v->{ours}, $v->{none}), 'foreign key', ratio($v->{key}, $v->{none}),
@@ -873,7 +879,7 @@ part score => [qw(score_bulk score_one)], sub {
   my $s = Session->new('lines');
   my $v = alternate($rounds, 'µs', undef, map {
     my $who = $_;
-    $who => sub { bulk($s, 'visit', $who, rows => $who eq 'score' ? $few_rows : $line_rows) }
+    $who => sub { bulk($s, 'visit', $who, rows => $who eq 'score' ? $few_rows : min($line_rows, rows_for($who))) }
   } 'none', 'ours', 'score', 'key');
   my $again = median(map { $s->ms('select count(*) from rival_scores where points >= 100') } 1 .. 3);
   $s->close;
@@ -895,7 +901,7 @@ part lead => [qw(lead_some lead_all)], sub {
     my ($n, $url) = @{ $source{$id} };
     my $v = alternate($rounds, 'µs', undef, map {
       my $who = $_;
-      "$id $who" => sub { bulk($s, 'visit', $who, rows => $n, url => $url) }
+      "$id $who" => sub { bulk($s, 'visit', $who, rows => min($n, rows_for($who)), url => $url) }
     } 'none', 'ours', 'lead', 'leads');
     my $with = sub { ratio($v->{"$id $_[0]"}, $v->{"$id none"}) };
     report($id => $with->('ours'), 'PL/pgSQL a row', $with->('lead'), 'PL/pgSQL a statement', $with->('leads'));
@@ -912,7 +918,7 @@ part hot => ['hot'], sub {
   my $s = Session->new('lines');
   my $v = alternate($rounds, 'µs', undef, map {
     my $who = $_;
-    $who => sub { bulk($s, 'visit', $who, rows => $line_rows, url => "case when n % 100 = 1 then '/hot' else url end") }
+    $who => sub { bulk($s, 'visit', $who, rows => min($line_rows, rows_for($who)), url => "case when n % 100 = 1 then '/hot' else url end") }
   } 'none', 'ours', 'hot');
   report(hot => ratio($v->{ours}, $v->{none}), "expert's SQL", ratio($v->{hot}, $v->{none}));
 };
@@ -1075,6 +1081,22 @@ sub table {
   return $text;
 }
 
+sub write_results {
+  open my $file, '>:utf8', "$work/out/table.txt" or die $!;
+  print $file table();
+  close $file;
+  open $file, '>:utf8', "$work/out/results.tsv" or die $!;
+  print $file join("\t", qw(id line unit bar measured least greatest verdict rivals)), "\n";
+  for (@lines) {
+    my ($id, $l) = ($_->[0], $line{ $_->[0] });
+    print $file join("\t", $id, @$l{qw(what unit bar)}, $l->{figure} ? @{ $l->{figure} } : ('') x 3,
+      $l->{failed} ? 'failed' : $l->{holds} // '', $l->{failed} // $l->{rivals} // ''), "\n";
+  }
+  close $file;
+  plot();
+  return;
+}
+
 my $wanted = $ENV{BENCH_ONLY} || '.';
 note(join ', ', grouped($rows) . ' rows a statement', grouped($below) . ' visits below', "$s_all streams",
   grouped($activities) . ' activities of history', "$rounds rounds", "$cpus processors");
@@ -1095,24 +1117,13 @@ for my $p (@parts) {
   };
   Session->close_all;
   note(sprintf '%s took %.0f s', $name, time - $start);
+  # Whatever ends the run, what was measured until then is there to be read.
+  write_results();
 }
 close $tsv;
 
-my $table = table();
 my $held = grep { ($_->{holds} || '') eq 'holds' } values %line;
 my $known = grep { $_->{figure} || $_->{failed} } values %line;
-print "\n$table\n";
+print "\n", table(), "\n";
 note("$held of $known lines hold");
-open my $file, '>:utf8', "$work/out/table.txt" or die $!;
-print $file $table;
-close $file;
-open $file, '>:utf8', "$work/out/results.tsv" or die $!;
-print $file join("\t", qw(id line unit bar measured least greatest verdict rivals)), "\n";
-for (@lines) {
-  my ($id, $l) = ($_->[0], $line{ $_->[0] });
-  print $file join("\t", $id, @$l{qw(what unit bar)}, $l->{figure} ? @{ $l->{figure} } : ('') x 3,
-    $l->{failed} ? 'failed' : $l->{holds} // '', $l->{failed} // $l->{rivals} // ''), "\n";
-}
-close $file;
-plot();
 exit((grep { $_->{failed} } values %line) ? 1 : 0);
