@@ -19,7 +19,8 @@
  *
  * Gathers form a stack, for statements nest.  A row belongs to the topmost
  * gather of its table, and what its table is, the trigger's arguments say:
- * on a partition, or a shard, the table fired on is another one.  Gathers
+ * on a partition, or a shard, the table fired on is another one.  A contact
+ * that triggers change again belongs where it was changed first.  Gathers
  * live in TopTransactionContext; those of an aborted subtransaction are
  * dropped by its callback, all of them at the end of the transaction.
  *
@@ -34,6 +35,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_am.h"
 #include "commands/trigger.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
@@ -226,6 +228,30 @@ find_gather(int32 source_id)
 }
 
 /*
+ * A contact that triggers change again is judged when the first of the
+ * statements, one within the other, that changed it has ended: until then its
+ * activities may not have followed it to another key.
+ */
+static Gathering *
+first_writer(Gathering *gather, TriggerData *trigdata)
+{
+	CommandId	command;
+	Gathering	   *first = gather;
+
+	if (gather->below == NULL || !TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ||
+		trigdata->tg_relation->rd_rel->relam != HEAP_TABLE_AM_OID ||
+		!ls_row_is_ours(trigdata->tg_trigtuple->t_data, &command))
+		return gather;
+	for (Gathering *outer = gather->below; outer; outer = outer->below)
+		if (outer->source_id == CONTACTS_SOURCE && !outer->is_settling &&
+			outer->command <= command)
+			first = outer;
+	if (first != gather)
+		first->settlement.command = Min(first->settlement.command, first->command);
+	return first;
+}
+
+/*
  * A statement may insert into a table, update it and delete from it, and fires
  * BEFORE STATEMENT triggers for each, but it is one: take part in the gather
  * that it has opened.  A statement is told by its snapshot; those within it have
@@ -342,6 +368,8 @@ check_trigger(FunctionCallInfo fcinfo)
 static pg_attribute_always_inline void
 gather_row(Gathering *gather, TriggerData *trigdata, int32 source_id)
 {
+	if (source_id == CONTACTS_SOURCE)
+		gather = first_writer(gather, trigdata);
 	/* rows of one statement are of one mind; of one row look_up sees to it */
 	if (gather->has_rows)
 		ls_streams_settle_state(gather->settlement.set);

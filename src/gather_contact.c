@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_am.h"
 #include "executor/executor.h"
 #include "utils/datum.h"
 #include "utils/hsearch.h"
@@ -15,6 +16,7 @@
 
 #include "compat.h"
 #include "gather.h"
+#include "key_scan.h"
 #include "lookup.h"
 #include "stream_paths.h"
 
@@ -189,10 +191,14 @@ ls_rekeyed_end(SubTransactionId subid, SubTransactionId parent)
 
 /* Remember that a contact has got another key. */
 static void
-note_rekeyed(Gathering *gather, Datum key, Datum old, bool byval, int16 len)
+note_rekeyed(Gathering *gather, TriggerData *trigdata, AttrNumber attno, bool byval, int16 len)
 {
 	Settlement *settlement = &gather->settlement;
+	Relation	rel = trigdata->tg_relation;
+	Rekeyed    *rekeyed;
+	CommandId	command;
 	MemoryContext oldcontext;
+	bool		isnull;
 
 	if (gather->context == NULL)
 		ls_gather_keep(gather);
@@ -205,8 +211,13 @@ note_rekeyed(Gathering *gather, Datum key, Datum old, bool byval, int16 len)
 			repalloc_huge(settlement->rekeyed,
 						  sizeof(Rekeyed) * (Size) gather->rekeyed_room);
 	}
-	settlement->rekeyed[settlement->nrekeyed].key = datumCopy(key, byval, len);
-	settlement->rekeyed[settlement->nrekeyed++].old_key = datumCopy(old, byval, len);
+	rekeyed = &settlement->rekeyed[settlement->nrekeyed];
+	rekeyed->key = datumCopy(slot_getattr(trigdata->tg_newslot, attno, &isnull), byval, len);
+	rekeyed->old_key = datumCopy(slot_getattr(trigdata->tg_trigslot, attno, &isnull), byval, len);
+	/* a trigger of the statement's has changed what the statement had written */
+	rekeyed->is_again = rel->rd_rel->relam == HEAP_TABLE_AM_OID &&
+		ls_row_is_ours(trigdata->tg_trigtuple->t_data, &command) && command >= gather->command;
+	settlement->nrekeyed++;
 	MemoryContextSwitchTo(oldcontext);
 }
 
@@ -250,8 +261,15 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 	if (fired->key == InvalidAttrNumber)
 		return;
 	ls_streams_trim(set);
-	if (is_update && is_followed(set) && is_changed(trigdata, fired->key))
-		note_new_key(set, trigdata, fired->key);
+	get_typlenbyval(set->contacts->key_base, &len, &byval);
+	/* null only if the attached column is no primary key any more */
+	if (is_update && is_changed(trigdata, fired->key) &&
+		!slot_attisnull(trigdata->tg_trigslot, fired->key) && !slot_attisnull(slot, fired->key))
+	{
+		if (is_followed(set))
+			note_new_key(set, trigdata, fired->key);
+		note_rekeyed(gather, trigdata, fired->key, byval, len);
+	}
 
 	if (!fired->is_read_known || fired->epoch != set->epoch)
 		find_read_columns(set, fired);
@@ -267,9 +285,8 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 			return;
 	}
 
-	get_typlenbyval(set->contacts->key_base, &len, &byval);
 	row.key = slot_getattr(slot, fired->key, &isnull);
-	if (isnull)					/* the attached column is a primary key */
+	if (isnull)
 		return;
 	if (len == -1)
 		row.key = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row.key));
@@ -278,10 +295,6 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 	row.command = InvalidCommandId;
 	row.tuple = is_update ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
 	row.what = is_update ? "update" : "insert";
-	if (is_update && is_changed(trigdata, fired->key))
-		note_rekeyed(gather, row.key,
-					 slot_getattr(trigdata->tg_trigslot, fired->key, &isnull),
-					 byval, len);
 	attached = fired->layout == NULL ? slot :
 		execute_attr_map_slot(fired->layout, slot, fired->attached);
 	if (all)

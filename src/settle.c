@@ -62,9 +62,8 @@ cmp_rekeyed(const void *a, const void *b, void *arg)
 						  ((const Rekeyed *) b)->key);
 }
 
-/* The key that a contact had before the statement. */
-static Datum
-old_key(Settlement *settlement, ContactOrder *order, Datum key)
+static Rekeyed *
+find_rekeyed(Settlement *settlement, ContactOrder *order, Datum key)
 {
 	int			low = 0;
 	int			high = settlement->nrekeyed;
@@ -75,11 +74,29 @@ old_key(Settlement *settlement, ContactOrder *order, Datum key)
 		int			cmp = ls_contact_cmp(order, settlement->rekeyed[middle].key, key);
 
 		if (cmp == 0)
-			return settlement->rekeyed[middle].old_key;
+			return &settlement->rekeyed[middle];
 		if (cmp < 0)
 			low = middle + 1;
 		else
 			high = middle;
+	}
+	return NULL;
+}
+
+/* The key that a contact had before the statement. */
+static Datum
+old_key(Settlement *settlement, ContactOrder *order, Datum key)
+{
+	/* it may have gone there and back, but not more often than that */
+	for (int i = 0; i <= settlement->nrekeyed; i++)
+	{
+		Rekeyed    *rekeyed = find_rekeyed(settlement, order, key);
+
+		if (rekeyed == NULL)
+			break;
+		key = rekeyed->old_key;
+		if (!rekeyed->is_again)
+			break;
 	}
 	return key;
 }

@@ -54,6 +54,7 @@ typedef struct Rekeyed
 {
 	Datum		key;
 	Datum		old_key;
+	bool		is_again;		/* which it has got in the statement too */
 } Rekeyed;
 
 /*

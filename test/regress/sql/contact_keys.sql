@@ -75,6 +75,41 @@ insert into visit values ('infinity', false, '-infinity', 'SE', 0);
 insert into visit values ('-infinity', true, 'infinity', 'too', 0);
 select contact_id, evidence from leadstream.matches where contact_id in ('SE', 'too') order by 1;
 delete from contact where id = 'SE';
+-- A trigger changes a contact while its activities are on their way to its new key,
+-- or the key once more: it is judged when all have arrived.
+select leadstream.create_stream('unseen in DK', 'country = ''DK'' and not exists(visit)', '{Sales}') < leadstream.create_stream('seen in S', 'country starts with ''S'' and exists(visit)', '{Sales}') as created;
+select leadstream.enable('unseen in DK'), leadstream.enable('seen in S');
+create function move_on() returns trigger language plpgsql as $$
+begin
+	if tg_table_name = 'visit' then
+		update contact_keys.contact set country = 'DK' where id = new.who;
+		return new;
+	elsif new.id like 'on%' then
+		update contact_keys.contact set id = 'far' || id, country = 'SI' where id = new.id;
+	else
+		update contact_keys.contact set country = 'DK' where id = new.id;
+	end if;
+	return null;
+end
+$$;
+set leadstream.capture = off;
+insert into contact values ('t1', 'FI'), ('t2', 'FI'), ('t3', 'FI'), ('t4', 'SE');
+insert into visit select '2026-03-02', true, timestamptz '2026-03-02 00:00Z' + i * interval '1 min', 't' || i, i from unnest('{1,2,4}'::int[]) i;
+reset leadstream.capture;
+create trigger move_on before update on visit for each row execute function move_on();
+update contact set id = 'u1' where id = 't1';
+drop trigger move_on on visit;
+-- this one comes before those of foreign keys
+create trigger "A" after update on contact for each row when (pg_trigger_depth() = 0) execute function move_on();
+update contact set id = 'u' || right(id, 1) where id in ('t2', 't3');
+drop trigger "A" on contact;
+create trigger a after update on contact for each row when (pg_trigger_depth() = 0) execute function move_on();
+update contact set id = 'on4' where id = 't4';
+drop trigger a on contact;
+select id, country, count(who) as visits, array(select stream from leadstream.matches m where m.contact_id = c.id) as matched
+from contact c left join visit v on v.who = c.id where id ~ '^(u[123]|faron4)$' group by 1, 2 order by 1;
+select leadstream.disable('unseen in DK'), leadstream.disable('seen in S');
+select leadstream.drop_stream('unseen in DK'), leadstream.drop_stream('seen in S');
 -- The column changes its type behind our back: no insert fails, and what reads as
 -- a key still is one.
 alter table visit drop constraint visit_who_fkey;
