@@ -88,7 +88,7 @@ select a.kind, a.only_rule from leadstream.activity_source a order by 1;
 select pg_temp.come(2);
 -- the versions of a rule are what they were, under the new names
 select v.stream_id = s.stream_id, v.rule_version, v.rule::text = s.rule::text, v.expanded from leadstream.stream_version v join leadstream.stream s using (stream_id)
-group by 1, 2, 3, 4;
+group by 1, 2, 3, 4 order by 4;
 
 -- what sources name
 alter table contact rename id to contact_no;
