@@ -69,8 +69,7 @@ begin
 				  string_agg(format('%I', a.attname), ', ' order by a.attnum),
 				  string_agg(case when t.typcategory = 'N' and row_values ->> coalesce(p.was, a.attname) !~ '^\d+$' then '7'
 								  when t.typcategory = 'D' and row_values ->> coalesce(p.was, a.attname) !~ '^\d+-' then quote_literal('2026-01-01')
-								  when t.typname = 'jsonb' and row_values ->> coalesce(p.was, a.attname) !~ '^{' then '''"/p"'''
-								  when t.typname = 'xml' then '''<p/>'''
+								  when t.typname in ('json', 'jsonb') and row_values ->> coalesce(p.was, a.attname) !~ '^{' then '''"/p"'''
 								  when t.typname = 'bool' then 'true'
 								  else quote_literal(row_values ->> coalesce(p.was, a.attname)) end, ', ' order by a.attnum))
 	into statement
@@ -155,7 +154,7 @@ values
 	('alter table visit alter url type text collate "C"'),
 	('alter table visit alter url type integer using 7'),
 	('alter table visit alter url type jsonb using ''"/p"'''),
-	('alter table visit alter url type xml using ''<p/>'''),
+	('alter table visit alter url type json using ''"/p"'''),
 	('alter table visit alter amount type numeric'),
 	('alter table visit alter amount type text'),
 	('alter table visit alter amount type boolean using true'),
