@@ -54,7 +54,7 @@ static uint64 names_changed = 0;
  * The indexes of these tables, by the column that they begin with.  Forgotten
  * when one of the tables changes.
  */
-#define MAX_KNOWN_INDEXES	16
+#define MAX_KNOWN_INDEXES	32
 
 static struct
 {

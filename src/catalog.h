@@ -63,9 +63,13 @@
 #define SCORE_SET_ACCOUNT			2
 #define SCORE_SET_NAME				3
 #define SCORE_SET_IS_ENABLED		5
+#define SCORE_SET_VERSION			8
+#define SCORE_SET_CHANGED			9
+#define SCORE_SET_HOME				10
 
 #define SCORE_RULE_ID				1
 #define SCORE_RULE_SET				2
+#define SCORE_RULE_NAME				3
 #define SCORE_RULE_RULE				5
 #define SCORE_RULE_POINTS			6
 #define SCORE_RULE_IS_ENABLED		7

@@ -6,7 +6,8 @@
  * Belongs to settle.c and those beside it, which each know one thing about
  * candidates: settle_order.c their order, settle_found.c which streams stand
  * behind them, on_record.c which of them would add nothing, settle_due.c what
- * time has done to them and is going to do.
+ * time has done to them and is going to do, settle_score.c that some are score
+ * rules.
  *
  *-------------------------------------------------------------------------
  */
@@ -55,6 +56,7 @@ typedef struct Chunk
 	TimestampTz *since;			/* before this a new match adds nothing;
 								 * NULL: DT_NOBEGIN for all */
 	DueNote    *dues;			/* NULL: nothing waits, nor is going to */
+	struct ScoreJob *scores;	/* NULL: no candidate is a score rule */
 	TimestampTz clock;
 } Chunk;
 
@@ -103,6 +105,13 @@ ls_chunk_since(const Chunk *chunk, int i)
 }
 
 extern void ls_chunk_set_since(Chunk *chunk, int i, TimestampTz since);
+
+/*
+ * settle_score.c: judge the score rules among the open candidates, whose contacts
+ * and tables are locked, and close them; and write what came out.
+ */
+extern void ls_chunk_judge_scores(Chunk *chunk, Snapshot snapshot);
+extern void ls_chunk_write_scores(Chunk *chunk);
 
 /* settle_due.c: may time alone make the i-th candidate match, as things are? */
 extern bool ls_chunk_is_timed(Chunk *chunk, int i, const RuleProgram *program);

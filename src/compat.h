@@ -135,4 +135,11 @@
 #define LS_MY_LXID				(MyProc->lxid)
 #endif
 
+/* 16 calls the number of a relation's file by another name. */
+#if PG_VERSION_NUM >= 160000
+#define LS_RELATION_FILE(rel)	((rel)->rd_locator.relNumber)
+#else
+#define LS_RELATION_FILE(rel)	((rel)->rd_node.relNode)
+#endif
+
 #endif							/* LS_COMPAT_H */

@@ -27,8 +27,10 @@
 #include "utils/rel.h"
 
 #include "due.h"
+#include "enter_stream.h"
 #include "follow.h"
 #include "key_store.h"
+#include "score_read.h"
 #include "segment.h"
 #include "stream_cache.h"
 
@@ -36,9 +38,8 @@ PG_FUNCTION_INFO_V1(leadstream_enter_stream);
 PG_FUNCTION_INFO_V1(leadstream_end_run);
 PG_FUNCTION_INFO_V1(leadstream_enter_streams);
 
-/* Put the entries of a stream in place; returns whether it has keys. */
-static bool
-enter_stream(const StreamRow *row)
+bool
+ls_enter_stream(const StreamRow *row)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "leadstream keys",
@@ -111,7 +112,7 @@ leadstream_enter_stream(PG_FUNCTION_ARGS)
 		if (old.is_enabled && ls_rule_looks_up_scores(old.rule, old.account))
 			ls_keys_replace(old.stream_id, NULL, true, NULL, NULL, 0);
 		else
-			(void) enter_stream(&old);
+			(void) ls_enter_stream(&old);
 		return PointerGetDatum(NULL);
 	}
 	ls_stream_row(&row, trigdata->tg_newtuple, desc);
@@ -124,7 +125,7 @@ leadstream_enter_stream(PG_FUNCTION_ARGS)
 			   VARSIZE(row.rule) == VARSIZE(old.rule) &&
 			   memcmp(row.rule, old.rule, VARSIZE(row.rule)) == 0)))
 		return PointerGetDatum(NULL);
-	(void) enter_stream(&row);
+	(void) ls_enter_stream(&row);
 	return PointerGetDatum(NULL);
 }
 
@@ -157,13 +158,14 @@ leadstream_end_run(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* enter_streams(): enter all enabled streams anew; how many have keys. */
+/* enter_streams(): enter all enabled streams, and score rules, anew; how many streams have keys. */
 Datum
 leadstream_enter_streams(PG_FUNCTION_ARGS)
 {
 	int			n;
 	int32	   *ids;
 	int64		result = 0;
+	ListCell   *lc;
 
 	ls_columns_note();
 	ls_keys_clear();
@@ -174,9 +176,11 @@ leadstream_enter_streams(PG_FUNCTION_ARGS)
 
 		CHECK_FOR_INTERRUPTS();
 		row = ls_stream_read(ids[i], NULL);
-		if (row && row->is_enabled && enter_stream(row))
+		if (row && row->is_enabled && ls_enter_stream(row))
 			result++;
 	}
+	foreach(lc, ls_score_set_ids(NULL))
+		ls_enter_score_set(lfirst_int(lc));
 	CacheInvalidateRelcacheByRelid(ls_catalog_relid("stream"));
 	PG_RETURN_INT64(result);
 }

@@ -119,8 +119,18 @@ static const char *const rename_statements[] = {
 	"update leadstream.stream_version s set " NEW_RULE("rule") ", " NEW_RULE("expanded")
 	" where " IS_OTHER("rule") " or " IS_OTHER("expanded"),
 
-	"update leadstream.stream s set " NEW_RULE("rule") " where " IS_OTHER("rule")
+	"update leadstream.stream s set " NEW_RULE("rule") " where " IS_OTHER("rule"),
+
+	/* segments that score rules name may be others: they are entered anew */
+	"update leadstream.score_set s set home = s.home"
 };
+
+/* Score sets of which a rule does not bind without what was lost. */
+static const char *const unbound_statement =
+"update leadstream.score_set s set version = s.version + 1 "
+"where exists ("
+" select from leadstream.score_rule r where r.score_set_id = s.score_set_id"
+"  and r.is_enabled and leadstream.rule_problem(r.rule, s.account) is not null)";
 
 /* Run a statement of those above; what comes back is in SPI_tuptable. */
 static void
@@ -292,6 +302,8 @@ leadstream_follow_columns(PG_FUNCTION_ARGS)
 		run(record_statement, table);
 		for (int i = 0; table->is_renamed && i < lengthof(rename_statements); i++)
 			run(rename_statements[i], table);
+		if (table->is_lost)
+			run(unbound_statement, table);
 	}
 	ls_owner_end(&owner);
 	PG_RETURN_NULL();

@@ -95,7 +95,8 @@ drop_recorded_of_contact(Chunk *chunk, RecordReader *reader, int start, int end)
 	{
 		TimestampTz since;
 
-		if (chunk->streams[i] == NULL || chunk->verdicts[i] != VERDICT_OPEN)
+		if (chunk->streams[i] == NULL || chunk->verdicts[i] != VERDICT_OPEN ||
+			chunk->streams[i]->row->is_score)
 			continue;
 		since = adds_since(chunk->streams[i]->row, records, n,
 						   chunk->settlement->set->contacts);
@@ -143,7 +144,7 @@ ls_chunk_drop_recorded(Chunk *chunk, bool is_found)
 		end = ls_chunk_contact_end(chunk, start);
 		for (int i = start; i < end && !any; i++)
 			any = chunk->streams[i] != NULL && chunk->candidates[i].is_found == is_found &&
-				chunk->verdicts[i] == VERDICT_OPEN;
+				chunk->verdicts[i] == VERDICT_OPEN && !chunk->streams[i]->row->is_score;
 		if (!any)
 			continue;
 		if (reader == NULL)

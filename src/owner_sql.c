@@ -401,6 +401,33 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		" and not exists (select from leadstream.due o"
 		"  where o.contact_id % w.contact_id and o.stream_id + 0 = w.stream_id"
 		"  and o.is_seed offset 0) for update skip locked))"
+	},
+
+	/*
+	 * The scores of contacts: contacts, sets, versions, points, where the rules
+	 * that pay begin and end in the list of all, next_at, this list, settled_at.
+	 */
+	[OWNER_KEEP_SCORES] = {
+		{ANYARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID,
+		TIMESTAMPTZARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID},
+		"insert into leadstream.score as s"
+		" (contact_id, score_set_id, version, points, paying, next_at, settled_at) "
+		"select p.contact_id, p.score_set_id, p.version, p.points, ($8)[p.first:p.last], p.next_at, $9 "
+		"from rows from (unnest($1), unnest($2), unnest($3), unnest($4), unnest($5), unnest($6), unnest($7))"
+		" with ordinality as p (contact_id, score_set_id, version, points, first, last, next_at, i) "
+		"order by p.i "
+		"on conflict (contact_id, score_set_id) do update "
+		"set version = excluded.version, points = excluded.points, paying = excluded.paying,"
+		" next_at = excluded.next_at, settled_at = excluded.settled_at"
+	},
+
+	/* They are no longer of the set's: contacts, sets. */
+	[OWNER_REMOVE_SCORES] = {
+		{ANYARRAYOID, INT4ARRAYOID},
+		"delete from leadstream.score s where s.ctid = any (array("
+		"select o.ctid from rows from (unnest($1), unnest($2)) as p (contact_id, score_set_id)"
+		" cross join lateral (select w.ctid from leadstream.score w"
+		"  where w.contact_id % p.contact_id and w.score_set_id + 0 = p.score_set_id offset 0) o))"
 	}
 };
 

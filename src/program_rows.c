@@ -303,3 +303,21 @@ ls_program_needs_rows(const RuleProgram *program)
 	/* what comes from outside pg_catalog may raise errors */
 	return !program->bound->foreign && node_needs_rows(program, program->root);
 }
+
+static bool
+node_rises(const NodeProgram *node)
+{
+	check_stack_depth();
+	if (node->bound->kind == BOUND_TEST)
+		return node->bound->refs == NIL || node->is_rising;
+	for (int i = 0; i < node->nkids; i++)
+		if (!node_rises(node->kids[i]))
+			return false;
+	return true;
+}
+
+bool
+ls_program_rises(const RuleProgram *program)
+{
+	return node_rises(program->root);
+}

@@ -33,4 +33,7 @@ extern bool ls_program_sees_change(const RuleProgram *program, int32 source_id,
  */
 extern bool ls_program_needs_rows(const RuleProgram *program);
 
+/* Can one more row of any kind never make the rule false, at no instant? */
+extern bool ls_program_rises(const RuleProgram *program);
+
 #endif							/* LS_PROGRAM_ROWS_H */

@@ -14,6 +14,7 @@
  *	   concurrent writers of these contacts did is visible now.  Where rows
  *	   may concern many streams, it depends on the contact which: now that is
  *	   looked up, and those that have the match are dropped as in 1.
+ *	   Candidates that are score rules are done with first (settle_score.c).
  *	4. What is overdue by the clock queue (due.c) is settled first, of how
  *	   things were before the statement: time alone may have made a match that
  *	   no tick() has seen yet.
@@ -50,6 +51,7 @@
 #include "chunk.h"
 #include "evidence.h"
 #include "guc.h"
+#include "score_keep.h"
 
 /* Contacts locked and judged under one snapshot. */
 #define SETTLE_CHUNK	5000
@@ -159,9 +161,8 @@ lock_contacts(Chunk *chunk)
 static void
 lock_tables(Chunk *chunk)
 {
-	static uint64 settling = 0;
 	StreamSet  *set = chunk->settlement->set;
-	uint64		this_one = ++settling;
+	uint64		this_one = ls_streams_settling();
 
 	for (int i = 0; i < chunk->count; i++)
 	{
@@ -170,7 +171,10 @@ lock_tables(Chunk *chunk)
 		if (chunk->verdicts[i] != VERDICT_OPEN || stream->locked_for == this_one)
 			continue;
 		stream->locked_for = this_one;
-		(void) ls_streams_lock(set, stream);
+		if (stream->row->is_score)
+			ls_scores_lock(set, stream->row->score_set_id, this_one);
+		else
+			(void) ls_streams_lock(set, stream);
 	}
 }
 
@@ -524,12 +528,14 @@ judge_and_deliver(Chunk *chunk)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(snapshot);
 	chunk->clock = read_clock(chunk->settlement);
+	ls_chunk_judge_scores(chunk, snapshot);
 	ls_chunk_read_dues(chunk, snapshot);
 	judge_candidates(chunk, snapshot, false, &current);
 	judge_foreign(chunk, snapshot);
 	PopActiveSnapshot();
 	UnregisterSnapshot(snapshot);
 
+	ls_chunk_write_scores(chunk);
 	if (chunk->dues)
 		deliver_matches(chunk, VERDICT_CLOCK);
 	deliver_matches(chunk, VERDICT_MATCH);

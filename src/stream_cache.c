@@ -122,13 +122,15 @@ forget_streams(StreamSet *set)
 	streams_iterator iterator;
 	StreamEntry *entry;
 
-	if (set->streams == NULL)
-		return;
-	streams_start_iterate(set->streams, &iterator);
-	while ((entry = streams_iterate(set->streams, &iterator)) != NULL)
-		if (entry->stream->program)
-			ls_stream_program_release(entry->stream->program);
+	if (set->streams)
+	{
+		streams_start_iterate(set->streams, &iterator);
+		while ((entry = streams_iterate(set->streams, &iterator)) != NULL)
+			if (entry->stream->program)
+				ls_stream_program_release(entry->stream->program);
+	}
 	set->streams = NULL;
+	set->score_sets = NULL;
 	MemoryContextReset(set->streams_context);
 }
 
@@ -466,8 +468,64 @@ ls_streams_get(StreamSet *set, int32 stream_id)
 		streams_lookup(set->streams, stream_id);
 	CachedStream *stream = entry ? entry->stream : read_stream(set, stream_id);
 
-	return stream->row && stream->row->is_enabled && stream->row->nteams > 0 ?
-		stream : NULL;
+	return stream->row && stream->row->is_enabled &&
+		(stream->row->nteams > 0 || stream->row->is_score) ? stream : NULL;
+}
+
+/* Read a score set. */
+static void
+read_score_set(StreamSet *set, CachedScoreSet *score_set)
+{
+	Snapshot	snapshot = set_snapshot(set);
+	MemoryContext oldcontext = MemoryContextSwitchTo(set->streams_context);
+	List	   *ids = NIL;
+	ListCell   *lc;
+
+	score_set->row = ls_score_set_read(score_set->score_set_id, snapshot);
+	if (score_set->row && !score_set->row->is_enabled)
+		score_set->row = NULL;
+	if (score_set->row)
+		ids = ls_score_rule_streams(score_set->score_set_id, snapshot);
+	score_set->rules = palloc(sizeof(CachedStream *) * Max(list_length(ids), 1));
+	foreach(lc, ids)
+	{
+		CachedStream *rule = ls_streams_get(set, lfirst_int(lc));
+
+		if (rule)
+			score_set->rules[score_set->nrules++] = rule;
+	}
+	list_free(ids);
+	MemoryContextSwitchTo(oldcontext);
+}
+
+CachedScoreSet *
+ls_streams_score_set(StreamSet *set, int32 score_set_id)
+{
+	CachedScoreSet *result = NULL;
+
+	Assert(set->held > 0);
+	if (set->score_sets == NULL)
+	{
+		HASHCTL		ctl;
+
+		memset(&ctl, 0, sizeof(ctl));
+		ctl.keysize = sizeof(int32);
+		ctl.entrysize = sizeof(CachedScoreSet);
+		ctl.hcxt = set->streams_context;
+		set->score_sets = hash_create("leadstream score sets", 16, &ctl,
+									  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	result = hash_search(set->score_sets, &score_set_id, HASH_FIND, NULL);
+	if (result == NULL)
+	{
+		CachedScoreSet made = {.score_set_id = score_set_id};
+
+		/* remembered when nothing can fail any more */
+		read_score_set(set, &made);
+		result = hash_search(set->score_sets, &score_set_id, HASH_ENTER, NULL);
+		*result = made;
+	}
+	return result->row ? result : NULL;
 }
 
 RuleProgram *
@@ -509,6 +567,8 @@ remake_program(StreamSet *set, CachedStream *stream)
 		if (sources)
 			MemoryContextDelete(sources->context);
 		old->is_broken = old->is_stale = true;
+		if (stream->row->is_score)
+			return;
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("lead stream \"%s\" makes no leads of this statement",
@@ -535,6 +595,14 @@ ls_streams_lock(StreamSet *set, CachedStream *stream)
 		return result;
 	remake_program(set, stream);
 	return ls_streams_program(set, stream);
+}
+
+uint64
+ls_streams_settling(void)
+{
+	static uint64 settling = 0;
+
+	return ++settling;
 }
 
 void

@@ -15,6 +15,7 @@
 #include "catalog.h"
 #include "rule_eval.h"
 #include "rule_index.h"
+#include "score_read.h"
 #include "stream_program.h"
 #include "stream_read.h"
 #include "stream_sources.h"
@@ -30,6 +31,17 @@ typedef struct CachedStream
 	uint64		gather;			/* for gather.c: the gather that last made it a */
 	Datum		last_key;		/* candidate, and of which contact */
 } CachedStream;
+
+/* A score set with its rules that are enabled, in the order of their ids. */
+typedef struct CachedScoreSet
+{
+	int32		score_set_id;	/* hash key */
+	ScoreSetRow *row;			/* NULL: there is none, or it is disabled */
+	int			nrules;
+	CachedStream **rules;
+	uint64		locked_for;		/* as of a stream; */
+	bool		is_foreign;		/* then, may a rule raise errors? */
+} CachedScoreSet;
 
 /*
  * What is known at one moment.  Grows by what is asked for; whoever goes on
@@ -65,6 +77,7 @@ typedef struct StreamSet
 
 	MemoryContext streams_context;
 	struct streams_hash *streams;	/* by stream_id; NULL: none yet */
+	HTAB	   *score_sets;		/* of CachedScoreSet, beside them; likewise */
 	HTAB	   *tables;			/* for fired_table.c: what it knows of tables */
 } StreamSet;
 
@@ -92,10 +105,13 @@ extern Snapshot ls_streams_settle_state(StreamSet *set);
 extern void ls_streams_trim(StreamSet *set);
 
 /*
- * An enabled stream that has a team, or NULL.  Good until the next call of
+ * An enabled stream that has a team, or score rule, or NULL.  Good until the next call of
  * ls_streams_trim, or for as long as the set is held.
  */
 extern CachedStream *ls_streams_get(StreamSet *set, int32 stream_id);
+
+/* The same of a score set. */
+extern CachedScoreSet *ls_streams_score_set(StreamSet *set, int32 score_set_id);
 
 /*
  * The program of a stream, made if need be; NULL for a broken one, of which
@@ -110,6 +126,9 @@ extern RuleProgram *ls_streams_program(StreamSet *set, CachedStream *stream);
  * on.
  */
 extern RuleProgram *ls_streams_lock(StreamSet *set, CachedStream *stream);
+
+/* A number for one settling, within which nothing has to be locked twice. */
+extern uint64 ls_streams_settling(void);
 
 /*
  * Where a stream is to be entered, in the current memory context; false if its

@@ -254,7 +254,7 @@ cmp_key(const void *a, const void *b)
 }
 
 StreamKeys *
-ls_stream_keys(RuleProgram *program, const char *account, PathBook *book)
+ls_stream_keys(RuleProgram *program, const char *account, bool both_ways, PathBook *book)
 {
 	KeyState	state = {0};
 	ContactSource *contacts = program->bound->contacts;
@@ -281,6 +281,9 @@ ls_stream_keys(RuleProgram *program, const char *account, PathBook *book)
 
 	if (!ls_program_needs_rows(program))
 		enter(&state, ls_digest(DIGEST_INSERT, 0), false, MAX_DEEP_KEYS);
+	/* a contact is looked up as it is, and may have been what the rule asks for */
+	if (both_ways)
+		state.contact = NULL;
 	while ((x = bms_next_member(program->bound->contact_attnos, x)) >= 0)
 	{
 		AttrNumber	attno = x + FirstLowInvalidHeapAttributeNumber;

@@ -50,9 +50,9 @@ extern AccessPath *ls_access_path_copy(const AccessPath *path);
 /*
  * All the entries of a stream, allocated in the current memory context, with
  * nothing pointing into the program.  The tables it speaks of are opened for
- * the while.
+ * the while.  With both_ways it is found also by what makes it false.
  */
 extern StreamKeys *ls_stream_keys(RuleProgram *program, const char *account,
-								  PathBook *book);
+								  bool both_ways, PathBook *book);
 
 #endif							/* LS_STREAM_KEYS_H */

@@ -177,7 +177,13 @@ report_broken(const StreamRow *row, const ErrorData *why)
 	key.stream_id = row->stream_id;
 	key.rule_version = row->rule_version;
 	hash_search(reported, &key, HASH_ENTER, &found);
-	if (!found)
+	if (!found && row->is_score)
+		ereport(WARNING,
+				(errcode(why->sqlerrcode),
+				 errmsg("score rule \"%s\" is broken and earns no points", row->name),
+				 errdetail_internal("%s", why->message),
+				 errhint("Correct what it says, or alter the rule, then call leadstream.rescore for what was missed.")));
+	else if (!found)
 		ereport(WARNING,
 				(errcode(why->sqlerrcode),
 				 errmsg("lead stream \"%s\" is broken and makes no leads",
@@ -251,7 +257,7 @@ bind_program(void *arg)
 	MemoryContextSwitchTo(oldcontext);
 	if (making->keys)
 		*making->keys = ls_stream_keys(program->program, making->row->account,
-									   making->book);
+									   making->row->is_score, making->book);
 }
 
 /*

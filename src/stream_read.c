@@ -30,6 +30,7 @@
 
 #include "catalog.h"
 #include "digest.h"
+#include "score_read.h"
 #include "segment.h"
 #include "stream_read.h"
 
@@ -138,6 +139,8 @@ ls_stream_version_rule(int32 stream_id, int32 rule_version)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	if (ls_is_score_stream(stream_id))
+		return ls_score_version_rule(stream_id, rule_version);
 	if (!OidIsValid(relid))
 		return NULL;
 	rel = table_open(relid, AccessShareLock);
@@ -251,6 +254,8 @@ ls_stream_read(int32 stream_id, Snapshot snapshot)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	if (ls_is_score_stream(stream_id))
+		return ls_score_stream_read(stream_id, snapshot);
 	if (!OidIsValid(relid))
 		return NULL;
 	rel = table_open(relid, AccessShareLock);
@@ -307,12 +312,13 @@ ls_stream_ids(int *count)
 }
 
 /*
- * Is there a stream that a transaction has changed which one snapshot did not
- * see and the other does?  strategy tells how what was changed stands to since.
+ * Is there a row that a transaction has changed, as the column attno says, which
+ * one snapshot did not see and the other does?  strategy tells how what was
+ * changed stands to since.
  */
 static bool
-changed_by(Relation rel, Oid index, StrategyNumber strategy, TransactionId xid,
-		   Snapshot seen, Snapshot now)
+changed_by(Relation rel, Oid index, AttrNumber attno, StrategyNumber strategy,
+		   TransactionId xid, Snapshot seen, Snapshot now)
 {
 	FullTransactionId next = ReadNextFullTransactionId();
 	uint64		epoch = EpochFromFullTransactionId(next);
@@ -323,7 +329,7 @@ changed_by(Relation rel, Oid index, StrategyNumber strategy, TransactionId xid,
 
 	if (xid > XidFromFullTransactionId(next) && epoch > 0)
 		epoch--;
-	ScanKeyInit(&key, STREAM_CHANGED, strategy,
+	ScanKeyInit(&key, attno, strategy,
 				strategy == BTEqualStrategyNumber ? F_XID8EQ : F_XID8GE,
 				UInt64GetDatum(epoch << 32 | xid));
 	scan = systable_beginscan(rel, index, OidIsValid(index), now, 1, &key);
@@ -331,7 +337,7 @@ changed_by(Relation rel, Oid index, StrategyNumber strategy, TransactionId xid,
 	{
 		bool		isnull;
 		TransactionId by = (TransactionId)
-			DatumGetUInt64(heap_getattr(tuple, STREAM_CHANGED, RelationGetDescr(rel), &isnull));
+			DatumGetUInt64(heap_getattr(tuple, attno, RelationGetDescr(rel), &isnull));
 
 		/* what we do ourselves, a message told us */
 		result = !TransactionIdIsCurrentTransactionId(by) && XidInMVCCSnapshot(by, seen);
@@ -340,10 +346,11 @@ changed_by(Relation rel, Oid index, StrategyNumber strategy, TransactionId xid,
 	return result;
 }
 
-bool
-ls_stream_changed_since(Snapshot seen, Snapshot now)
+/* The same of a table. */
+static bool
+table_changed_since(const char *table, AttrNumber attno, Snapshot seen, Snapshot now)
 {
-	Oid			relid = ls_catalog_relid("stream");
+	Oid			relid = ls_catalog_relid(table);
 	Relation	rel;
 	Oid			index;
 	bool		result;
@@ -351,19 +358,26 @@ ls_stream_changed_since(Snapshot seen, Snapshot now)
 	if (!OidIsValid(relid))
 		return false;
 	rel = table_open(relid, AccessShareLock);
-	index = ls_catalog_index(rel, STREAM_CHANGED);
+	index = ls_catalog_index(rel, attno);
 	if (seen->takenDuringRecovery || seen->xcnt > MANY_RUNNING)
-		result = changed_by(rel, index, BTGreaterEqualStrategyNumber, seen->xmin, seen, now);
+		result = changed_by(rel, index, attno, BTGreaterEqualStrategyNumber, seen->xmin, seen, now);
 	else
 	{
 		/* those that began later, and those that were running and are not now */
-		result = changed_by(rel, index, BTGreaterEqualStrategyNumber, seen->xmax, seen, now);
+		result = changed_by(rel, index, attno, BTGreaterEqualStrategyNumber, seen->xmax, seen, now);
 		for (uint32 i = 0; i < seen->xcnt && !result; i++)
 			if (!XidInMVCCSnapshot(seen->xip[i], now))
-				result = changed_by(rel, index, BTEqualStrategyNumber, seen->xip[i], seen, now);
+				result = changed_by(rel, index, attno, BTEqualStrategyNumber, seen->xip[i], seen, now);
 	}
 	table_close(rel, AccessShareLock);
 	return result;
+}
+
+bool
+ls_stream_changed_since(Snapshot seen, Snapshot now)
+{
+	return table_changed_since("stream", STREAM_CHANGED, seen, now) ||
+		table_changed_since("score_set", SCORE_SET_CHANGED, seen, now);
 }
 
 int64
@@ -374,27 +388,27 @@ ls_stream_home(void)
 	return (int64) ls_digest_below(digest, ls_catalog_relid("access_key"));
 }
 
-int32 *
-ls_stream_strangers(Snapshot snapshot, int *count)
+/* The rows of a table that were not written here, as the column home says. */
+static List *
+strangers_of(const char *table, AttrNumber home, AttrNumber id, AttrNumber is_enabled,
+			 Snapshot snapshot)
 {
-	Oid			relid = ls_catalog_relid("stream");
+	Oid			relid = ls_catalog_relid(table);
+	List	   *ids = NIL;
 	Relation	rel;
 	Oid			index;
-	int			room = 16;
-	int32	   *ids = palloc(sizeof(int32) * room);
 
-	*count = 0;
 	if (!OidIsValid(relid))
-		return ids;
+		return NIL;
 	rel = table_open(relid, AccessShareLock);
-	index = ls_catalog_index(rel, STREAM_HOME);
+	index = ls_catalog_index(rel, home);
 	for (int side = 0; side < 2; side++)
 	{
 		ScanKeyData key;
 		SysScanDesc scan;
 		HeapTuple	tuple;
 
-		ScanKeyInit(&key, STREAM_HOME,
+		ScanKeyInit(&key, home,
 					side == 0 ? BTLessStrategyNumber : BTGreaterStrategyNumber,
 					side == 0 ? F_INT8LT : F_INT8GT, Int64GetDatum(ls_stream_home()));
 		scan = systable_beginscan(rel, index, OidIsValid(index), snapshot, 1, &key);
@@ -403,16 +417,31 @@ ls_stream_strangers(Snapshot snapshot, int *count)
 			bool		isnull;
 
 			CHECK_FOR_INTERRUPTS();
-			if (!DatumGetBool(heap_getattr(tuple, STREAM_IS_ENABLED,
-										   RelationGetDescr(rel), &isnull)))
-				continue;
-			if (*count == room)
-				ids = repalloc_huge(ids, sizeof(int32) * (Size) (room *= 2));
-			ids[(*count)++] = DatumGetInt32(heap_getattr(tuple, STREAM_ID,
-														 RelationGetDescr(rel), &isnull));
+			if (DatumGetBool(heap_getattr(tuple, is_enabled, RelationGetDescr(rel), &isnull)))
+				ids = lappend_int(ids, DatumGetInt32(heap_getattr(tuple, id,
+																  RelationGetDescr(rel), &isnull)));
 		}
 		systable_endscan(scan);
 	}
 	table_close(rel, AccessShareLock);
 	return ids;
+}
+
+int32 *
+ls_stream_strangers(Snapshot snapshot, int *count)
+{
+	List	   *ids = strangers_of("stream", STREAM_HOME, STREAM_ID, STREAM_IS_ENABLED, snapshot);
+	List	   *sets = strangers_of("score_set", SCORE_SET_HOME, SCORE_SET_ID,
+									SCORE_SET_IS_ENABLED, snapshot);
+	ListCell   *lc;
+	int32	   *result;
+
+	foreach(lc, sets)
+		ids = list_concat(ids, ls_score_rule_streams(lfirst_int(lc), snapshot));
+	result = palloc(sizeof(int32) * Max(list_length(ids), 1));
+	*count = 0;
+	foreach(lc, ids)
+		result[(*count)++] = lfirst_int(lc);
+	list_free(ids);
+	return result;
 }

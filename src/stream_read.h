@@ -32,6 +32,9 @@ typedef struct StreamRow
 	const Rule *rule;			/* with its segments in their places */
 	int			nteams;
 	int32	   *team_ids;		/* ascending */
+	bool		is_score;		/* a score rule instead: score_read.h */
+	int32		score_set_id;
+	int32		points;
 } StreamRow;
 
 /*

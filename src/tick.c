@@ -9,7 +9,7 @@
  * or another tick, is left for the next one.  So any number of them may run.
  *
  * Streams that were enabled, or whose rule was altered, are seeded first
- * (seed.c).
+ * (seed.c), and scores that are kept are brought up to date (score_walk.c).
  *
  * Last, what earlier runs of streams have left in the queue is removed.
  *
@@ -35,6 +35,7 @@
 #include "due.h"
 #include "guc.h"
 #include "owner_sql.h"
+#include "score_walk.h"
 #include "seed.h"
 #include "settle.h"
 #include "stream_mark.h"
@@ -152,7 +153,9 @@ walk_queue(int64 limit, DeliverCounts *counts, int64 *settled)
 		return;
 	PG_TRY();
 	{
-		walk(set, limit, counts, settled);
+		ls_scores_tick(set, limit, settled);
+		if (*settled < limit)
+			walk(set, limit, counts, settled);
 	}
 	PG_CATCH();
 	{

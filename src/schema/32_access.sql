@@ -73,11 +73,30 @@ alter table leadstream.stream enable always trigger enter_none;
 comment on trigger enter_none on leadstream.stream is
 'forgets where streams were entered';
 
+create function leadstream.enter_score() returns trigger
+language c volatile parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_enter_score';
+comment on function leadstream.enter_score() is
+'trigger: enters score rules where rows are looked up';
+revoke execute on function leadstream.enter_score() from public;
+
+create trigger enter after insert or update or delete on leadstream.score_set
+	for each row execute function leadstream.enter_score();
+alter table leadstream.score_set enable always trigger enter;
+comment on trigger enter on leadstream.score_set is
+'enters its rules where rows are looked up';
+
+create trigger enter after insert or update or delete on leadstream.score_rule
+	for each row execute function leadstream.enter_score();
+alter table leadstream.score_rule enable always trigger enter;
+comment on trigger enter on leadstream.score_rule is
+'enters the rule where rows are looked up';
+
 create function leadstream.enter_streams() returns bigint
 language c volatile parallel unsafe
 as 'MODULE_PATHNAME', 'leadstream_enter_streams';
 comment on function leadstream.enter_streams() is
-'enters all enabled streams anew; called by index_streams()';
+'enters all enabled streams and score rules anew; called by index_streams()';
 revoke execute on function leadstream.enter_streams() from public;
 
 create function leadstream.index_streams() returns bigint
@@ -91,12 +110,15 @@ begin
 	where s.is_enabled
 	  and (s.home <> leadstream._home()
 		   or s.stream_id = (select min(o.stream_id) from leadstream.stream o where o.is_enabled));
+	update leadstream.score_set c set home = leadstream._home()
+	where c.home <> leadstream._home()
+	   or c.score_set_id = (select min(o.score_set_id) from leadstream.score_set o);
 	return leadstream.enter_streams();
 end
 $$;
 comment on function leadstream.index_streams() is
-'enters all enabled streams anew, for streams whose keys are out of date or missing: '
-'after columns that rules ask for got another type, pg_upgrade, or a restore with triggers disabled; returns how many are found by their keys. '
+'enters all enabled streams and score rules anew, for those whose keys are out of date or missing: '
+'after columns that rules ask for got another type, pg_upgrade, or a restore with triggers disabled; returns how many streams are found by their keys. '
 'Holds up nobody who inserts; who enables or alters streams waits.';
 revoke execute on function leadstream.index_streams() from public;
 

@@ -102,6 +102,7 @@ begin
 	end if;
 	perform leadstream._create_lead_trigger();
 	perform leadstream._create_lead_views();
+	perform leadstream._create_score_view();
 	perform leadstream._create_report_views();
 	perform leadstream._secure_lead_tables();
 	perform leadstream._grant_lead_tables();

@@ -63,6 +63,67 @@ $$;
 comment on function leadstream._create_due_table() is
 'makes the clock queue for the attached contacts table';
 
+-- What was kept for earlier contacts, or while nobody watched these, is worth
+-- nothing: every set is judged anew, because the file is a new one
+-- (src/score_walk.c).
+create function leadstream._create_score_table() returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	source	leadstream.contact_source;
+begin
+	select s.* into source from leadstream.contact_source s;
+	if exists (
+		select from pg_attribute a
+		join pg_constraint f on f.conrelid = a.attrelid and f.contype = 'f' and f.conkey = array[a.attnum]
+		join pg_attribute k on k.attrelid = f.confrelid and k.attnum = f.confkey[1]
+		where a.attrelid = to_regclass('leadstream.score') and a.attname = 'contact_id'
+		  and a.atttypid = source.key_type and f.confrelid = source.contacts and k.attname = source.key_column)
+	then
+		-- there may be views on it
+		truncate leadstream.score;
+		return;
+	end if;
+	if to_regclass('leadstream.scores') is not null then
+		drop view leadstream.scores;
+	end if;
+	if to_regclass('leadstream.score') is not null then
+		drop table leadstream.score;
+	end if;
+	execute format($ddl$
+		create table leadstream.score (
+			contact_id		%1$s not null,
+			score_set_id	integer not null,
+			version			integer not null,
+			points			bigint not null,
+			paying			integer[] not null,
+			next_at			timestamptz,
+			settled_at		timestamptz not null,
+			primary key (contact_id, score_set_id),
+			constraint score_contact_id_fkey foreign key (contact_id)
+				references %2$s (%3$I) on delete cascade on update cascade
+		);
+		create index score_score_set_id_points_idx on leadstream.score (score_set_id, points);
+		create index score_next_at_idx on leadstream.score (next_at) where next_at is not null;
+		comment on table leadstream.score is
+		'the scores of contacts, kept by whoever writes what they depend on, and by tick(); the view scores shows them to people';
+		comment on column leadstream.score.version is
+		'the version of the set by which the contact was judged';
+		comment on column leadstream.score.points is
+		'the sum of the points of the rules that are true';
+		comment on column leadstream.score.paying is
+		'these rules';
+		comment on column leadstream.score.next_at is
+		'up to this instant no rule turns by time alone; null: none does at all';
+		comment on column leadstream.score.settled_at is
+		'the instant at which the contact was judged'
+		$ddl$, leadstream._key_definition(), source.contacts, source.key_column);
+end
+$$;
+comment on function leadstream._create_score_table() is
+'makes the table of kept scores for the attached contacts table';
+
 create function leadstream._create_lead_tables() returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -170,6 +231,7 @@ begin
 		'the stream that did it; null: a person'
 		$ddl$, leadstream._key_definition(), source.contacts, source.key_column);
 	perform leadstream._create_due_table();
+	perform leadstream._create_score_table();
 end
 $$;
 comment on function leadstream._create_lead_tables() is
@@ -208,7 +270,7 @@ begin
 									  case when other.contacts is null then 'no table'
 										   else format('%s (%I)', other.contacts, other.key)
 									  end),
-					  hint = 'Attach that table again, or remove its leads: drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;';
+					  hint = 'Attach that table again, or remove its leads: drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;';
 		end if;
 		if other.contacts is null then
 			execute format('alter table %s add constraint %I foreign key (contact_id) '
@@ -219,6 +281,7 @@ begin
 	end loop;
 	-- Streams that were attached to it are disabled, so nothing is due.
 	perform leadstream._create_due_table();
+	perform leadstream._create_score_table();
 end
 $$;
 comment on function leadstream._adopt_lead_tables() is

@@ -359,6 +359,14 @@ begin
 												 then leadstream._rename_segment(s.rule, name, new_name)
 												 else s.rule end);
 	end loop;
+	if is_other then
+		perform leadstream._raise_score_version(array(
+			select c.score_set_id from leadstream.score_set c
+			where c.account = g.account and exists (
+				select from leadstream.score_rule r
+				where r.score_set_id = c.score_set_id
+				  and name in (select leadstream._segments_of(leadstream.rule_segments(r.rule), g.account)))));
+	end if;
 	perform leadstream._check_users(format('segment "%s"', name), g.account, bound);
 end
 $$;

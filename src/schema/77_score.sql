@@ -1,10 +1,10 @@
 -- 77_score.sql
 --
 -- Score sets and their rules.  A rule earns its points while it is true of the
--- contact, so the score is a step function of time like any other condition;
--- nothing is kept of it.  Rules speak of it by score('name') and score(), where
--- the score rules are put in its place (src/segment.c); who changes a set
--- changes these, in the way of 63_segments.sql.
+-- contact, so the score is a step function of time like any other condition.
+-- Rules speak of it by score('name') and score(), where the score rules are put
+-- in its place (src/segment.c); who changes a set changes these, in the way of
+-- 63_segments.sql.  What is kept of every contact's score is in 78_score_kept.sql.
 
 create function leadstream._score_set(name text, for_change boolean default true) returns leadstream.score_set
 language plpgsql volatile
@@ -96,6 +96,18 @@ $$;
 comment on function leadstream._score_users(leadstream.score_set) is
 'the streams that speak of the score of a set, and those among all its users that bind';
 
+-- What is kept by an older version is judged anew by whoever comes upon it, and
+-- by tick().
+create function leadstream._raise_score_version(score_sets integer[]) returns void
+language sql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+	update leadstream.score_set c set version = c.version + 1
+	where c.score_set_id = any (score_sets)
+$$;
+comment on function leadstream._raise_score_version(integer[]) is
+'says of score sets that contacts have to be judged anew';
+
 create function leadstream._score_changed(of_set leadstream.score_set, streams integer[], bound text[]) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -108,11 +120,12 @@ begin
 	loop
 		perform leadstream._renew_stream(s, s.rule);
 	end loop;
+	perform leadstream._raise_score_version(array[of_set.score_set_id]);
 	perform leadstream._check_users(format('score set "%s"', of_set.score_set), of_set.account, bound);
 end
 $$;
 comment on function leadstream._score_changed(leadstream.score_set, integer[], text[]) is
-'gives these streams a new version of their rule, if the score they speak of is another now';
+'raises the version of a set, and gives these streams a new version of their rule, if the score they speak of is another now';
 
 create function leadstream.create_score_set(name text, description text default null) returns integer
 language plpgsql volatile
@@ -207,6 +220,10 @@ begin
 	select u.streams, u.bound into streams, bound from leadstream._score_users(c) u;
 	delete from leadstream.score_rule r where r.score_set_id = c.score_set_id;
 	delete from leadstream.score_set o where o.score_set_id = c.score_set_id;
+	-- a tick() removes what is kept of it
+	insert into leadstream.score_walk (score_set_id, version, kept)
+	values (c.score_set_id, 0, 0)
+	on conflict do nothing;
 	perform leadstream._score_changed(c, streams, bound);
 end
 $$;
@@ -333,7 +350,9 @@ begin
 		points = coalesce(alter_score_rule.points, o.points),
 		description = nullif(coalesce(alter_score_rule.description, o.description), '')
 	where o.score_rule_id = r.score_rule_id;
-	perform leadstream._score_changed(c, streams, bound);
+	if rule::text <> r.rule::text or points <> r.points then
+		perform leadstream._score_changed(c, streams, bound);
+	end if;
 end
 $$;
 comment on function leadstream.alter_score_rule(text, text, leadstream.rule, integer, text, text) is

@@ -60,7 +60,7 @@ begin
 	perform leadstream.disable(stream) from leadstream.stream where is_enabled;
 	commit;
 	perform leadstream.detach('rp.visit'), leadstream.detach('rp.contact');
-	drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+	drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 	truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
 		leadstream.sales_user, leadstream.former_stage, rp.contact, rp.visit, rp.page, rp.board, rp.lead, rp.lead_match, rp.action;
 end

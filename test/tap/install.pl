@@ -21,7 +21,7 @@ use Test::More;
 my %replaced = map { $_ => 1 } (
 	'trigger leadstream_capture', 'trigger leadstream_open', 'trigger leadstream_settle', 'trigger leadstream_move',
 	'trigger forget_matches', 'trigger note_deleted', 'view leadstream.leads',
-	'view leadstream.matches', 'view leadstream.board', 'view leadstream._lead_in_sight', 'function leadstream.board_at',
+	'view leadstream.matches', 'view leadstream.board', 'view leadstream.scores', 'view leadstream._lead_in_sight', 'function leadstream.board_at',
 	map { "view leadstream.$_" } qw(_lead_event lead_events lead_stage_changes first_actions lead_history _lead_entry
 	  _lead_step funnel conversion leads_daily time_in_stage));
 my @parts = sort glob("$FindBin::Bin/../../src/schema/*.sql");

@@ -184,7 +184,7 @@ foreach my $case (
 
 # Beside those that begin with an underscore.
 my %internal = map { $_ => 1 } qw(
-  accounts_in_sight check_sight capture invalidate note_columns follow_columns enter_stream end_run enter_streams note_deleted_lead forget_matches forget_stream clear_stream make_history wait_for_writers
+  accounts_in_sight scores_in_sight check_sight enter_score capture invalidate note_columns follow_columns enter_stream end_run enter_streams note_deleted_lead forget_matches forget_stream clear_stream make_history wait_for_writers
   rule_in rule_out rule_recv rule_send rule_eq rule_ne rule_lt rule_le rule_gt rule_ge
   rule_cmp rule_hash rule_hash_extended
   shift as_instant as_number as_boolean as_text is_blank json_element json_has times always

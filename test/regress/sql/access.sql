@@ -277,7 +277,7 @@ drop role "regress_acc_O'Hara ""x""";
 select leadstream.disable('All');
 select leadstream.detach('visit');
 select leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
 	leadstream.sales_user, leadstream.team_member restart identity;
 drop schema acc cascade;

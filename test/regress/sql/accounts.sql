@@ -193,7 +193,7 @@ update leadstream.stream set is_enabled = false where is_enabled;
 select leadstream.detach('visit');
 select leadstream.detach('mail');
 select leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage, leadstream.segment,
 	leadstream.sales_user, leadstream.team_member restart identity;
 reset leadstream.account;

@@ -67,7 +67,7 @@ set leadstream.clock = '2026-01-01';
 reset leadstream.clock;
 
 select leadstream.detach('visit'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.team;
 delete from leadstream.stage;
 drop schema any_argument cascade;

@@ -62,7 +62,7 @@ select count(live), count(distinct live) as live, count(history), count(distinct
 select count(leadstream.disable(stream)) from leadstream.streams;
 select count(leadstream.drop_stream(stream)) from leadstream.streams;
 select leadstream.detach('visit'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.team;
 delete from leadstream.stage;
 drop schema any_index cascade;

@@ -74,7 +74,7 @@ select count(leadstream.disable('s' || n)) > 0 as disabled from tried where prob
 select count(leadstream.drop_stream('s' || n)) > 0 as dropped from tried where problem is null;
 reset leadstream.clock;
 select leadstream.detach('event'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.team;
 delete from leadstream.stage;
 drop schema any_rule cascade;

@@ -187,6 +187,6 @@ select leadstream.detach('membership');
 select leadstream.detach('contacts');
 select * from problem('country = ''SE''');
 select * from only_problem('form = ''x''');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.stage;
 drop schema bind cascade;

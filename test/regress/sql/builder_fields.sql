@@ -66,7 +66,7 @@ select provolatile, proisstrict, proparallel, has_function_privilege('public', o
 \pset tuples_only off
 select leadstream.drop_segment('Customers'), leadstream.drop_team('North'), leadstream.drop_team('East');
 select leadstream.detach('purchase'), leadstream.detach('"Page visit"'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.team;
 delete from leadstream.stage;
 drop schema builder cascade;

@@ -308,7 +308,7 @@ select leadstream.disable(stream) from leadstream.stream where is_enabled \g /de
 select count(*) as waiting from leadstream.due;
 reset leadstream.clock;
 select leadstream.detach(t) from unnest('{mail_sent,mail_open,form,contact}'::regclass[]) t \g /dev/null
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 \set VERBOSITY default
 drop schema clock cascade;

@@ -26,7 +26,7 @@ begin
 	perform leadstream.disable('any'), leadstream.disable('twice');
 	perform leadstream.drop_stream('any'), leadstream.drop_stream('twice');
 	perform leadstream.detach('visit'), leadstream.detach('contact');
-	drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+	drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 	delete from leadstream.team;
 	delete from leadstream.stage;
 	drop table visit, contact;
@@ -129,7 +129,7 @@ select contact_id, stream from leadstream.matches where contact_id like 'n_' ord
 select leadstream.disable('visited from SE'), leadstream.disable('from NO');
 select leadstream.drop_stream('visited from SE'), leadstream.drop_stream('from NO');
 select leadstream.detach('visit'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.team;
 delete from leadstream.stage;
 drop schema contact_keys cascade;

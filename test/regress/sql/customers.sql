@@ -172,6 +172,6 @@ select count(*) from leadstream.streams where problem is null;
 select count(leadstream.drop_stream(stream)) from leadstream.streams;
 select leadstream.drop_score_set(score_set) from leadstream.score_sets \g /dev/null
 select leadstream.drop_team('Sales');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.stage;
 drop schema customers cascade;

@@ -286,6 +286,6 @@ select stream from leadstream.matches where contact_id = 100008 order by stream;
 
 select leadstream.disable(stream) from leadstream.stream;
 select leadstream.detach(t) from unnest('{visit,event,page,contact}'::regclass[]) t;
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema ddl, ddl_other cascade;

@@ -640,6 +640,6 @@ select contact_id, array_agg(id order by id) from memo where contact_id between 
 select leadstream.disable(stream) from leadstream.stream where is_enabled \g /dev/null
 reset leadstream.clock;
 select leadstream.detach(t) from unnest('{visit,part,hit,lone,memo,contact}'::regclass[]) t \g /dev/null
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema events cascade;

@@ -196,7 +196,7 @@ drop policy one on contact;
 
 select leadstream.disable('Demo'), leadstream.disable('Past');
 select leadstream.detach(t::regclass) from unnest('{form,visit,buy,badge,contact}'::text[]) t \g /dev/null
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 
 -- of a contact of another account there is nothing to be told
@@ -210,7 +210,7 @@ select is_true from leadstream.explain('exists(form)'::leadstream.rule, 1);
 select is_true from leadstream.explain('exists(form)'::leadstream.rule, 2);
 reset leadstream.account;
 select leadstream.detach('form'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stage;
 reset leadstream.clock;
 drop owned by regress_ls_ask;

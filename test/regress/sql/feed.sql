@@ -242,7 +242,7 @@ select leadstream.cloud_event(f.lead_id::text, '/leads', 'lead', f.contact_id, d
 
 -- accounts: one, or all
 do 'begin perform leadstream.disable(stream) from leadstream.streams where is_enabled; perform leadstream.detach(''visit''); perform leadstream.detach(''contact''); end';
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.team, leadstream.stage, leadstream.sales_user, leadstream.team_member, leadstream.hand_out,
 	leadstream.stream, leadstream.stream_version, leadstream.stream_team;
 drop table visit, contact;
@@ -284,7 +284,7 @@ do $$ declare a text; begin
 end $$;
 reset leadstream.account;
 do 'begin perform leadstream.detach(''visit''); perform leadstream.detach(''contact''); end';
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.team, leadstream.stage, leadstream.sales_user, leadstream.team_member, leadstream.hand_out,
 	leadstream.stream, leadstream.stream_version, leadstream.stream_team;
 drop schema shop cascade;

@@ -118,7 +118,7 @@ from visit v where v.contact_id = 1;
 select leadstream.detach('visit');
 select leadstream.detach('form');
 select leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
 	leadstream.sales_user, leadstream.team_member, leadstream.hand_out;
 drop schema firm cascade;

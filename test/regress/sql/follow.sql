@@ -258,7 +258,7 @@ select count(*) from leadstream.attached_table;
 
 select leadstream.detach(t) from unnest('{visit,page,contact}'::regclass[]) t;
 select count(*) from leadstream.attached_table;
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.segment, leadstream.team, leadstream.stage;
 drop schema follow cascade;
 revoke all on schema public from regress_follow_owner;

@@ -216,7 +216,7 @@ set client_min_messages = warning;
 select leadstream.disable(s) from unnest('{Visitors,Buyers}'::text[]) s;
 select leadstream.detach('visit');
 select leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
 	leadstream.sales_user, leadstream.team_member, leadstream.hand_out restart identity;
 drop schema shop cascade;

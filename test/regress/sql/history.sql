@@ -153,7 +153,7 @@ where m.stream in ('s1', 's17', 's33');
 select count(leadstream.disable('s' || n)) from past.many;
 select leadstream.detach(('past.' || activity)::regclass) is not null as detached from unnest('{visit,call,day,badge}'::text[]) activity;
 select leadstream.detach('past.contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema past cascade;
 drop owned by regress_past;

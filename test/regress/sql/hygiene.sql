@@ -51,13 +51,13 @@ from pg_proc p join pg_language l on l.oid = p.prolang
 where p.pronamespace = 'leadstream'::regnamespace and l.lanname <> 'c'
   and p.proconfig[1] is distinct from 'search_path=pg_catalog, pg_temp'
   -- commits, and so sets it by itself
-  and p.proname <> 'tick_batches'
+  and p.proname not in ('tick_batches', 'rescore')
   and p.prokind <> 'a'
 order by 1;
 -- a table of ours that is named without its schema
 select 'unqualified: ' || p.oid::regprocedure || ': ' || m[1]
 from pg_proc p
-cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|segment|score_set|score_rule|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
+cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|segment|score|score_set|score_rule|score_walk|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
 where p.pronamespace = 'leadstream'::regnamespace
 order by 1;
 
@@ -78,20 +78,21 @@ insert into listed select 'acts', unnest('{
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,restart_feed,
 	_keep_stage,
-	capture,note_columns,follow_columns,enter_stream,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
+	_scores_in_sight,rescore,_begin_rescore,_walk_scores,
+	capture,note_columns,follow_columns,enter_stream,enter_score,_stamp_score_set,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
 	_execute_for_contacts,_create_event_views,_create_history_views,_create_funnel_views,_create_count_views,_create_report_views,
-	_secure_lead_tables,_grant_lead_tables,_create_lead_tables,_create_due_table,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
+	_secure_lead_tables,_grant_lead_tables,_create_lead_tables,_create_due_table,_create_score_table,_create_score_view,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
 	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
 	_await_lead_writers,_rename_stage,_lead,_note_event,_merge_leads,
-	_hold_segments,_hold_scores,_lock_scores,_segment,_score_set,_set_score_set,_set_score_rule,_score_changed,_renew_stream,_stream,_stream_at_rest,_meet_tables,_team_ids,_set_teams,_await_writers}'::name[]);
+	_hold_segments,_hold_scores,_lock_scores,_segment,_score_set,_set_score_set,_set_score_rule,_score_changed,_raise_score_version,_renew_stream,_stream,_stream_at_rest,_meet_tables,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
 	_rename_columns,_lost_columns,
 	overview,_overview_tables,_overview_streams,_overview_leads,_overview_clock,
-	_rules,_rule_users,_bound_users,_check_users,_score_users,_score_rule,explain_score,list_scores,_score_sql,
-	teams_in_sight,is_in_sight,accounts_in_sight,check_sight,_caller,_access_roles,_access_rights,_check_access,_check_grantor,_has_right,_is_member,
+	_rules,_rule_users,_bound_users,_check_users,_score_users,_score_rule,explain_score,list_scores,verify_scores,score_history,_score_sql,
+	teams_in_sight,is_in_sight,accounts_in_sight,scores_in_sight,check_sight,_caller,_access_roles,_access_rights,_check_access,_check_grantor,_has_right,_is_member,
 	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
 	leads_since,lead_channel,_read_cursor,_begin_cursor,
 	_version_counts,_period_end,_period_sql,_live_matches,_instant_sql,_history_sql,_home,_actor,_clock_now,_needs_seeds,_timeline_of,_key_definition,_account,_stages,_lead_counts,_key_operator,_flat,_operators,_base_type,_has_default_opclass,

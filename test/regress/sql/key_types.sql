@@ -106,7 +106,7 @@ union all
 select count(leadstream.disable(stream)) > 0 as disabled from rule;
 select count(leadstream.drop_stream(stream)) > 0 as dropped from rule;
 select leadstream.detach('event'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.team;
 delete from leadstream.stage;
 drop schema key_types cascade;

@@ -85,6 +85,6 @@ select count(stream_id) > 0 as is_kept from leadstream.lead_event where what = '
 select from leadstream.disable('one');
 select from leadstream.detach('visit') a;
 select from leadstream.detach('contact') a;
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema ev cascade;

@@ -137,7 +137,7 @@ set client_min_messages = warning;
 select leadstream.disable(s) from unnest('{Visitors,Buyers}'::text[]) s;
 select leadstream.detach('visit');
 select leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 -- keys of a type that cuts off what is too long
 create table client (id char(8) primary key, name text);
 insert into client values ('abc'), ('abd'), ('a');
@@ -149,7 +149,7 @@ select leadstream.merge_contacts('abc', 'abd');
 select leadstream.merge_contacts(id, 'a') from client where id = 'abd';
 select contact_id, stage from leadstream.lead;
 select leadstream.detach('client');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
 	leadstream.sales_user, leadstream.team_member;
 drop schema shop cascade;

@@ -46,7 +46,7 @@ select string_agg(stream, ', ' order by stream) from leadstream.matches where co
 select count(leadstream.disable(stream)) from rule;
 select count(leadstream.drop_stream(stream)) from rule;
 select leadstream.detach('visit'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.team;
 delete from leadstream.stage;
 drop schema odd_columns cascade;

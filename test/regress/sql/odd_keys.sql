@@ -24,7 +24,7 @@ select contact_id, is_manual from leadstream.leads;
 select leadstream.drop_stream('any'), leadstream.drop_stream('both');
 select leadstream.detach('visit'), leadstream.detach('contact');
 set client_min_messages = warning;
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.team;
 delete from leadstream.stage;
 drop schema odd_keys cascade;

@@ -80,7 +80,7 @@ select leadstream.drop_stream('any'), leadstream.drop_stream('pricing');
 select leadstream.drop_team('Sales');
 select leadstream.detach('contact');
 set client_min_messages = warning;
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.stage;
 delete from leadstream.activity_source;
 drop schema renames, renames2 cascade;

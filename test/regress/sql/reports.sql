@@ -140,7 +140,7 @@ select view, pg_temp.index_of(format('select * from leadstream.%I where contact_
 from unnest('{lead_events,lead_stage_changes,first_actions,lead_history}'::text[]) as view;
 
 select leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 select to_regprocedure('leadstream.board_at(timestamptz)') is null as is_gone;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage, leadstream.former_stage;
 drop schema rep cascade;

@@ -337,6 +337,6 @@ reset leadstream.clock;
 select count(leadstream.disable(stream)) from leadstream.streams where is_enabled;
 select leadstream.detach(('re.' || activity)::regclass) is not null as detached from unnest('{visit,mail,sale}'::text[]) activity;
 select leadstream.detach('re.contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema re cascade;

@@ -403,7 +403,7 @@ drop schema evil cascade;
 select leadstream.disable(stream) from leadstream.stream where is_enabled;
 select leadstream.detach('firm.visit');
 select leadstream.detach('firm.contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
 	leadstream.sales_user, leadstream.team_member;
 drop schema firm cascade;

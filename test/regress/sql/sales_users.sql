@@ -159,7 +159,7 @@ select leadstream.disable('Visitors');
 select leadstream.detach('visit');
 set client_min_messages = warning;
 select leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage,
 	leadstream.sales_user, leadstream.team_member, leadstream.hand_out;
 drop table visit;
@@ -190,7 +190,7 @@ select leadstream.assign(:lead, 'Ann');
 
 set client_min_messages = warning;
 select leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.team, leadstream.stage, leadstream.sales_user, leadstream.team_member;
 drop schema shop cascade;
 drop role regress_ls_ann;

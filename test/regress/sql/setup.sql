@@ -25,7 +25,7 @@ begin
 	perform leadstream.detach(a.activity)
 	from (select distinct activity from leadstream.activity_source) as a;
 	perform leadstream.detach(contacts) from leadstream.contact_source;
-	drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+	drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 	truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 end
 $$;

@@ -327,7 +327,7 @@ reset leadstream.clock;
 select count(leadstream.disable(stream)) from leadstream.streams where is_enabled;
 select leadstream.detach(('sim.' || activity)::regclass) is not null as detached from unnest('{visit,form,badge}'::text[]) activity;
 select leadstream.detach('sim.contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema sim cascade;
 drop owned by regress_simulate, regress_versions;

@@ -52,7 +52,7 @@ begin
 	perform leadstream.disable('recent'), leadstream.disable('dated');
 	perform leadstream.detach(activity) from leadstream.activity_source;
 	perform leadstream.detach('contact');
-	drop table if exists leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+	drop table if exists leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 	execute 'select leadstream.attach_contacts(''contact''' || parameters || ')';
 	perform leadstream.attach_activity('visit', contact_key => case when parameters like '%email%' then 'url' else 'who' end, occurred_at => 'plain');
 	perform leadstream.enable('recent'), leadstream.enable('dated');
@@ -66,7 +66,7 @@ select n, p, of_contacts(p) from unnest(array['', ', zone => ''Europe/Stockholm'
 select leadstream.disable('recent'), leadstream.disable('dated');
 select leadstream.drop_stream('recent'), leadstream.drop_stream('dated');
 select leadstream.detach('visit'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.team;
 delete from leadstream.stage;
 drop schema sources_change cascade;

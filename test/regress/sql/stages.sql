@@ -106,7 +106,7 @@ select leadstream.move(:lead, 'Raw');
 delete from contact;
 set client_min_messages = warning;
 select leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.team, leadstream.stage;
 insert into contact values (1, 'One', 'a'), (2, 'Two', 'b');
 select leadstream.attach_contacts('contact', account => 'account');
@@ -131,7 +131,7 @@ select account, count(*) from leadstream.stage group by 1 order by 1;
 
 set client_min_messages = warning;
 select leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.team, leadstream.stage;
 drop schema shop cascade;
 reset search_path;

@@ -68,7 +68,7 @@ from got;
 select leadstream.disable(stream) from leadstream.stream where is_enabled \g /dev/null
 select leadstream.detach(t::regclass) from unnest('{visit,contact}'::text[]) t \g /dev/null
 drop view expected, got cascade;
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop function tags(integer);
 drop table visit, contact;

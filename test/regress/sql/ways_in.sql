@@ -612,7 +612,7 @@ select stream, contact_id from leadstream.matches where contact_id = 242;
 select leadstream.disable(stream) from leadstream.stream;
 select leadstream.detach(t) from unnest('{visit,page,order_line,contact}'::regclass[]) t;
 drop view found;
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 
 --
@@ -664,7 +664,7 @@ select leads();
 select leadstream.disable(stream) from leadstream.stream;
 select leadstream.detach(t) from unnest('{call,person}'::regclass[]) t;
 drop view found;
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 \if :has_fdw
 drop extension postgres_fdw cascade;

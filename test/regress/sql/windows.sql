@@ -256,6 +256,6 @@ select run, count(*) filter (where is_expected) as missing, count(*) filter (whe
 
 select leadstream.disable(stream) from leadstream.stream where is_enabled \g /dev/null
 select leadstream.detach(t::regclass) from unnest('{visit,tap,page,raw,local,badge,contact}'::text[]) t \g /dev/null
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema shop cascade;

@@ -78,7 +78,7 @@ select contact_id, evidence from leadstream.matches order by 1;
 select leadstream.disable('any');
 select leadstream.drop_stream('any');
 select leadstream.detach('visit'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 delete from leadstream.team;
 delete from leadstream.stage;
 drop schema wrong_triggers cascade;

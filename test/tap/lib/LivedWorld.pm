@@ -17,8 +17,8 @@ my @tables = qw(public.contact public.visit public.form public.mail
   leadstream.contact_source leadstream.activity_source leadstream.team
   leadstream.sales_user leadstream.team_member leadstream.hand_out leadstream.access_account
   leadstream.stage leadstream.stream_version leadstream.stream_team leadstream.segment
-  leadstream.score_set leadstream.score_rule
-  leadstream.lead leadstream.lead_match leadstream.lead_event leadstream.due);
+  leadstream.score_rule leadstream.score_walk
+  leadstream.lead leadstream.lead_match leadstream.lead_event leadstream.due leadstream.score);
 
 # Rows, as text: of those tables, or of those named.  Of streams all but the columns
 # changed and enabled_xid, which hold transaction ids, and home, which tells one
@@ -26,7 +26,8 @@ my @tables = qw(public.contact public.visit public.form public.mail
 sub rows_of
 {
 	my ($node, $database, @names) = @_;
-	my $sql = "select 'stream', (to_jsonb(s) - 'changed' - 'enabled_xid' - 'home')::text from leadstream.stream s";
+	my $sql = "select 'stream', (to_jsonb(s) - 'changed' - 'enabled_xid' - 'home')::text from leadstream.stream s"
+		. " union all select 'score_set', (to_jsonb(c) - 'changed' - 'home')::text from leadstream.score_set c";
 
 	$sql .= " union all select '$_', x::text from $_ x" foreach @names ? @names : @tables;
 	return $node->safe_psql($database, "select * from ($sql) q order by 1, 2");

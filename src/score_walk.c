@@ -1,0 +1,505 @@
+/*-------------------------------------------------------------------------
+ *
+ * score_walk.c
+ *	  Scores that time has turned, and those of sets that were changed.
+ *
+ * What is due is found by the index on next_at, as tick() finds what streams
+ * wait for, and settled in batches of contacts that nobody has.
+ *
+ * A change of a score set raises its version and does nothing else.  A walk then
+ * goes through all contacts in the order of their keys and judges them by the
+ * new version; leadstream.score_walk says how far it has come.  It begins when
+ * those have ended who were writing then, for they may not know the new version
+ * and leave scores of the older one.  Contacts that somebody has are passed over,
+ * and for their sake there is another round.  Ticks do a part of it each, one
+ * tick at a time; rescore() all of it, and it waits.
+ *
+ * Of a set that is gone, what is kept is removed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "owner_sql.h"
+#include "score_keep.h"
+#include "score_walk.h"
+#include "writers.h"
+
+PG_FUNCTION_INFO_V1(leadstream_walk_scores);
+
+/* Contacts that are settled together, and that one tick walks over. */
+#define SCORE_BATCH		5000
+#define SCORE_WALK		20000
+
+/* Milliseconds that a tick waits for those who were writing when a set was changed. */
+#define SCORE_PATIENCE	500
+
+/* A copy of a key in the current memory context. */
+static Datum
+copy_key(Datum key, int16 len, bool byval)
+{
+	return len == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(key)) : datumCopy(key, byval, len);
+}
+
+
+/* -------------------------------------------------------------------------
+ * What is due
+ * -------------------------------------------------------------------------
+ */
+static void
+settle_due(StreamSet *set, int64 limit, int64 *settled)
+{
+	Oid			relid = ls_catalog_relid("score");
+	Relation	rel = table_open(relid, RowExclusiveLock);
+	Oid			index_relid = get_relname_relid("score_next_at_idx", get_rel_namespace(relid));
+	int			batch = Min(limit, SCORE_BATCH);
+	ScoreItem  *items = palloc(sizeof(ScoreItem) * batch);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "leadstream due scores",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext;
+	TupleDesc	desc = RelationGetDescr(rel);
+	Relation	index;
+	Snapshot	snapshot;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	int			n = 0;
+	int16		len;
+	bool		byval;
+
+	if (!OidIsValid(index_relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("leadstream.score has no index on its column next_at"),
+				 errhint("create index score_next_at_idx on leadstream.score (next_at) where next_at is not null;")));
+	get_typlenbyval(set->contacts->key_base, &len, &byval);
+	index = index_open(index_relid, AccessShareLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyInit(&key, SCORE_NEXT_AT, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(ls_clock_read()));
+	scan = systable_beginscan_ordered(rel, index, snapshot, 1, &key);
+	do
+	{
+		tuple = systable_getnext_ordered(scan, ForwardScanDirection);
+		if (tuple)
+		{
+			ScoreItem  *item = &items[n++];
+			bool		isnull;
+
+			memset(item, 0, sizeof(ScoreItem));
+			item->score_set_id = DatumGetInt32(heap_getattr(tuple, SCORE_SCORE_SET, desc, &isnull));
+			oldcontext = MemoryContextSwitchTo(context);
+			item->key = copy_key(heap_getattr(tuple, SCORE_CONTACT, desc, &isnull), len, byval);
+			MemoryContextSwitchTo(oldcontext);
+		}
+		if (n == batch || (tuple == NULL && n > 0))
+		{
+			*settled += ls_scores_settle(set, items, n, false);
+			MemoryContextReset(context);
+			n = 0;
+		}
+	} while (tuple && *settled < limit);
+	systable_endscan_ordered(scan);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	table_close(rel, NoLock);
+	MemoryContextDelete(context);
+}
+
+
+/* -------------------------------------------------------------------------
+ * The walk
+ * -------------------------------------------------------------------------
+ */
+
+/* Run a statement with everything that is committed in sight; see owner_sql.c. */
+static uint64
+run(const char *text, int nargs, Oid *types, Datum *values, const char *nulls)
+{
+	SPIPlanPtr	plan = SPI_prepare(text, nargs, types);
+	Snapshot	snapshot;
+	int			result;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	result = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, false, true, 0);
+	UnregisterSnapshot(snapshot);
+	if (result < 0)				/* cannot happen: errors are raised */
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* The same as the owner of one of leadstream's tables; nothing comes back but how many rows. */
+static uint64
+run_as_owner(const char *table, const char *text, int nargs, Oid *types, Datum *values,
+			 const char *nulls)
+{
+	OwnerState	owner;
+	uint64		n;
+
+	if (!ls_owner_begin_of(ls_catalog_relid(table), &owner))
+		return 0;
+	n = run(text, nargs, types, values, nulls);
+	ls_owner_end(&owner);
+	return n;
+}
+
+/* How far the walk of a set has come. */
+typedef struct Walk
+{
+	int32		score_set_id;
+	int32		version;
+	bool		is_gone;		/* the set is */
+	bool		is_begun;
+	char	   *position;		/* NULL: at the beginning */
+} Walk;
+
+/* The file of the table of scores: which is emptied by a new one. */
+static Datum
+kept_file(void)
+{
+	Relation	rel = table_open(ls_catalog_relid("score"), AccessShareLock);
+	Datum		result = Int64GetDatum((int64) LS_RELATION_FILE(rel));
+
+	table_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * The walks that there are to do, or that of one set, in the current memory
+ * context.  What our own transaction has changed nobody else knows of yet.
+ */
+static List *
+read_walks(int32 score_set_id)
+{
+	static Oid	types[2] = {INT4OID, INT8OID};
+	Datum		values[2] = {Int32GetDatum(score_set_id), kept_file()};
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *walks = NIL;
+	OwnerState	owner;
+	uint64		n;
+
+	if (!ls_owner_begin_of(ls_catalog_relid("score_walk"), &owner))
+		return NIL;
+	n = run("select coalesce(s.score_set_id, w.score_set_id), coalesce(s.version, 0), s.score_set_id is null,"
+			" coalesce(w.version = s.version and w.kept = $2, false), w.position "
+			"from leadstream.score_set s full join leadstream.score_walk w on w.score_set_id = s.score_set_id "
+			"where $1 in (0, s.score_set_id) and (s.score_set_id is null or s.is_enabled"
+			"  and s.changed is distinct from pg_current_xact_id_if_assigned())"
+			" and (s.version = w.version and w.kept = $2 and w.is_done) is not true "
+			"order by 1", 2, types, values, NULL);
+	for (uint64 i = 0; i < n; i++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		MemoryContext oldcontext = MemoryContextSwitchTo(caller);
+		Walk	   *walk = palloc0(sizeof(Walk));
+		bool		isnull;
+
+		walk->score_set_id = DatumGetInt32(SPI_getbinval(tuple, desc, 1, &isnull));
+		walk->version = DatumGetInt32(SPI_getbinval(tuple, desc, 2, &isnull));
+		walk->is_gone = DatumGetBool(SPI_getbinval(tuple, desc, 3, &isnull));
+		walk->is_begun = DatumGetBool(SPI_getbinval(tuple, desc, 4, &isnull));
+		walk->position = walk->is_begun ? SPI_getvalue(tuple, desc, 5) : NULL;
+		walks = lappend(walks, walk);
+		MemoryContextSwitchTo(oldcontext);
+	}
+	ls_owner_end(&owner);
+	return walks;
+}
+
+/* One walks at a time; a tick does not wait for another. */
+static bool
+lock_walking(bool may_wait)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ls_catalog_relid("score"), 0, 2);
+	return LockAcquire(&tag, ExclusiveLock, false, !may_wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* The tables whose writers may leave scores of an older version. */
+static List *
+written_tables(StreamSet *set)
+{
+	List	   *relids = list_make1_oid(set->contacts->relid);
+
+	for (int k = 0; k < set->nkinds; k++)
+		relids = list_append_unique_oid(relids, set->kinds[k]->relid);
+	return relids;
+}
+
+/* Put a walk on record as begun. */
+static void
+begin_walk(StreamSet *set, const Walk *walk)
+{
+	static Oid	types[4] = {INT4OID, INT4OID, INT8OID, OIDOID};
+	Datum		values[4] = {Int32GetDatum(walk->score_set_id), Int32GetDatum(walk->version),
+		kept_file(), ObjectIdGetDatum(set->contacts->relid)};
+
+	(void) run_as_owner("score_walk",
+						"insert into leadstream.score_walk as w (score_set_id, version, kept, todo) "
+						"select $1, $2, $3, coalesce(sum(greatest(c.reltuples, 0)), 0) from pg_class c"
+						" where c.relkind = 'r' and (c.oid = $4"
+						"  or c.oid in (select t.relid from pg_partition_tree($4) as t)) "
+						"on conflict (score_set_id) do update set version = excluded.version,"
+						" kept = excluded.kept, todo = excluded.todo, position = null, done = 0,"
+						" skipped = 0, is_done = false, started_at = default",
+						4, types, values, NULL);
+}
+
+/* The operator by which the contacts' keys are in order. */
+static char *
+greater_operator(ContactSource *contacts)
+{
+	TypeCacheEntry *type = lookup_type_cache(contacts->key_base, TYPECACHE_GT_OPR);
+	char	   *name = get_opname(type->gt_opr);
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(type->gt_opr));
+	char	   *result;
+
+	if (!HeapTupleIsValid(tuple))	/* a primary key has one; cannot happen */
+		elog(ERROR, "cache lookup failed for operator %u", type->gt_opr);
+	result = psprintf("operator(%s.%s)",
+					  quote_identifier(get_namespace_name(((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace)),
+					  name);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The keys of the next contacts, in the current memory context; *last is the last as text. */
+static ScoreItem *
+next_contacts(StreamSet *set, const Walk *walk, const char *account, int limit, int *n, char **last)
+{
+	ContactSource *contacts = set->contacts;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext oldcontext;
+	Oid			types[3] = {contacts->key_base, TEXTOID, INT4OID};
+	Datum		values[3] = {0, CStringGetTextDatum(account), Int32GetDatum(limit)};
+	char		nulls[4] = "   ";
+	const char *key = quote_identifier(contacts->key_name);
+	StringInfoData text;
+	ScoreItem  *items;
+	OwnerState	owner;
+	int16		len;
+	bool		byval;
+	Oid			input;
+	Oid			ioparam;
+
+	*n = 0;
+	getTypeInputInfo(contacts->key_base, &input, &ioparam);
+	if (walk->position)
+		values[0] = OidInputFunctionCall(input, walk->position, ioparam, -1);
+	else
+		nulls[0] = 'n';
+	get_typlenbyval(contacts->key_base, &len, &byval);
+	initStringInfo(&text);
+	appendStringInfo(&text, "select c.%s::%s, c.%s::text from %s c where true", key,
+					 format_type_be_qualified(contacts->key_base), key,
+					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(contacts->relid)),
+												get_rel_name(contacts->relid)));
+	if (walk->position)
+		appendStringInfo(&text, " and c.%s %s $1", key, greater_operator(contacts));
+	if (contacts->account_name)
+		appendStringInfo(&text, " and c.%s::text = $2", quote_identifier(contacts->account_name));
+	appendStringInfo(&text, " order by c.%s limit $3", key);
+	if (!ls_owner_begin_of(contacts->relid, &owner))
+		return NULL;
+	oldcontext = MemoryContextSwitchTo(caller);
+	items = palloc_extended(sizeof(ScoreItem) * (Size) limit, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	MemoryContextSwitchTo(oldcontext);
+	*n = run(text.data, 3, types, values, nulls);
+	oldcontext = MemoryContextSwitchTo(caller);
+	for (int i = 0; i < *n; i++)
+	{
+		bool		isnull;
+
+		items[i].key = copy_key(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1,
+											  &isnull), len, byval);
+		items[i].score_set_id = walk->score_set_id;
+		if (i == *n - 1)
+			*last = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+	}
+	MemoryContextSwitchTo(oldcontext);
+	ls_owner_end(&owner);
+	return items;
+}
+
+/* Judge the next contacts of a walk; returns whether there are more. */
+static bool
+step_walk(StreamSet *set, const Walk *walk, const char *account, int limit, bool may_wait,
+		  int64 *settled)
+{
+	static Oid	types[5] = {INT4OID, TEXTOID, INT8OID, INT8OID, BOOLOID};
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "leadstream score walk",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext oldcontext = MemoryContextSwitchTo(context);
+	char	   *last = NULL;
+	int			n;
+	ScoreItem  *items = next_contacts(set, walk, account, limit, &n, &last);
+	bool		is_last = n < limit;
+	int			nsettled = ls_scores_settle(set, items, n, may_wait);
+	Datum		values[5] = {Int32GetDatum(walk->score_set_id), 0, Int64GetDatum(n),
+		Int64GetDatum(n - nsettled), BoolGetDatum(is_last)};
+
+	if (last)
+		values[1] = CStringGetTextDatum(last);
+	(void) run_as_owner("score_walk",
+						"update leadstream.score_walk w set"
+						" position = case when $5 then null else $2 end,"
+						" done = case when $5 and w.skipped + $4 > 0 then 0 else w.done + $3 end,"
+						" skipped = case when $5 then 0 else w.skipped + $4 end,"
+						" is_done = $5 and w.skipped + $4 = 0 "
+						"where w.score_set_id = $1", 5, types, values, last ? "     " : " n   ");
+	*settled += nsettled;
+	MemoryContextSwitchTo(oldcontext);
+	MemoryContextDelete(context);
+	return !is_last;
+}
+
+/* Remove what is kept of a set that is gone. */
+static void
+remove_set(const Walk *walk, int64 limit, int64 *settled)
+{
+	static Oid	types[2] = {INT4OID, INT8OID};
+	Datum		values[2] = {Int32GetDatum(walk->score_set_id), Int64GetDatum(limit)};
+	int64		n = run_as_owner("score",
+								 "delete from leadstream.score s where s.ctid = any (array("
+								 "select o.ctid from leadstream.score o where o.score_set_id = $1"
+								 " limit $2 for update skip locked))", 2, types, values, NULL);
+
+	*settled += n;
+	if (n == 0 && run_as_owner("score", "select from leadstream.score s where s.score_set_id = $1 limit 1",
+							   1, types, values, NULL) == 0)
+		(void) run_as_owner("score_walk", "delete from leadstream.score_walk w where w.score_set_id = $1",
+							1, types, values, NULL);
+}
+
+/* Go on with a walk; returns whether there is more of it. */
+static bool
+go_on(StreamSet *set, Walk *walk, int limit, bool may_wait, int *patience, int64 *settled)
+{
+	CachedScoreSet *score_set;
+	char	   *account = NULL;
+
+	if (!walk->is_begun)
+	{
+		if (may_wait)
+			ls_writers_wait(written_tables(set));
+		else if (!ls_writers_gone(written_tables(set), patience))
+			return false;
+	}
+	if (walk->is_gone)
+	{
+		remove_set(walk, limit, settled);
+		return false;
+	}
+	set->held++;
+	score_set = ls_streams_score_set(set, walk->score_set_id);
+	if (score_set && score_set->row->version == walk->version)
+		account = pstrdup(score_set->row->account);
+	set->held--;
+	/* somebody has changed it since the streams were read */
+	if (account == NULL)
+		return false;
+	if (!walk->is_begun)
+		begin_walk(set, walk);
+	return step_walk(set, walk, account, limit, may_wait, settled);
+}
+
+void
+ls_scores_tick(StreamSet *set, int64 limit, int64 *settled)
+{
+	int			patience = SCORE_PATIENCE;
+	int64		walked = 0;
+	List	   *walks;
+	ListCell   *lc;
+
+	if (!OidIsValid(ls_catalog_relid("score")) || !OidIsValid(ls_catalog_relid("score_walk")))
+		return;
+	settle_due(set, limit, settled);
+	if (*settled >= limit || (walks = read_walks(0)) == NIL || !lock_walking(false))
+		return;
+	limit = Min(limit - *settled, SCORE_WALK);
+	/* another may have gone on with them until it was our turn */
+	walks = read_walks(0);
+	foreach(lc, walks)
+	{
+		Walk	   *walk = lfirst(lc);
+
+		while (walked < limit &&
+			   go_on(set, walk, Min(limit - walked, SCORE_BATCH), false, &patience, &walked))
+		{
+			List	   *rest = read_walks(walk->score_set_id);
+
+			if (rest == NIL)
+				break;
+			walk = linitial(rest);
+		}
+		if (walked >= limit)
+			break;
+	}
+	*settled += walked;
+}
+
+/*
+ * _walk_scores(score_set_id integer, batch integer) -> boolean: go on with the
+ * walk of a set, waiting for whom there is to wait; is there more of it?
+ */
+Datum
+leadstream_walk_scores(PG_FUNCTION_ARGS)
+{
+	int32		score_set_id = PG_GETARG_INT32(0);
+	int			batch = Max(PG_GETARG_INT32(1), 1);
+	StreamSet  *set;
+	volatile bool result = false;
+
+	PreventCommandIfReadOnly("leadstream.rescore()");
+	if (!OidIsValid(ls_catalog_relid("score")))
+		PG_RETURN_BOOL(false);
+	(void) lock_walking(true);
+	set = ls_streams_pin();
+	if (set == NULL)
+		PG_RETURN_BOOL(false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	PG_TRY();
+	{
+		List	   *walks = read_walks(score_set_id);
+		int64		settled = 0;
+
+		if (walks != NIL)
+			result = go_on(set, linitial(walks), batch, true, NULL, &settled);
+	}
+	PG_CATCH();
+	{
+		ls_streams_unpin(set);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	ls_streams_unpin(set);
+	SPI_finish();
+	PG_RETURN_BOOL(result);
+}

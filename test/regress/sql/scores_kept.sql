@@ -1,0 +1,220 @@
+-- scores_kept.sql: the scores of contacts that are kept, by rows, changes and time
+--
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset footer off
+set client_min_messages = warning;
+set timezone = 'UTC';
+set datestyle = 'ISO';
+create schema scores_kept;
+set search_path = scores_kept;
+
+create table contact (id bigint primary key, first_name text, last_name text, title text, company text,
+	country text, phone text);
+create table form_submit (id bigint generated always as identity primary key,
+	contact_id bigint not null references contact on delete cascade on update cascade, at timestamptz not null, form text);
+create table page_visit (id bigint generated always as identity primary key,
+	contact_id bigint not null references contact on delete cascade on update cascade, at timestamptz not null, url text);
+create table mail (id bigint generated always as identity primary key,
+	contact_id bigint not null references contact on delete cascade on update cascade, at timestamptz not null, what text);
+create index on form_submit (contact_id, at);
+create index on page_visit (contact_id, at);
+create index on mail (contact_id, at);
+select leadstream.attach_contacts('contact');
+select leadstream.attach_activity('form_submit', occurred_at => 'at');
+select leadstream.attach_activity('page_visit', occurred_at => 'at', events => '{insert,update,delete}');
+select leadstream.attach_activity('mail', kind => k, occurred_at => 'at', only_rule => format('what = %L', k)::leadstream.rule)
+from unnest('{sms_click,mail_click,landing_click}'::text[]) k;
+set leadstream.clock = '2024-05-01 12:00+00';
+insert into contact (id) values (1);
+
+-- The default rules of such a product.
+select leadstream.create_score_set('default') > 0 as made;
+select count(leadstream.create_score_rule('default', r.name, r.rule::leadstream.rule, r.points)) as rules
+from (values
+	('SMS click', 'exists(sms_click within 90 days)', 5),
+	('mail click', 'exists(mail_click within 90 days)', 5),
+	('landing page click', 'exists(landing_click within 90 days)', 5),
+	('any form', 'exists(form_submit within 90 days)', 15),
+	('landing page visit', 'exists(page_visit where url like ''/landing/%'' within 90 days)', 5),
+	('any web page', 'exists(page_visit within 90 days)', 10),
+	('first name', 'first_name is not empty', 2),
+	('last name', 'last_name is not empty', 2),
+	('job title', 'title is not empty', 2),
+	('company', 'company is not empty', 2),
+	('country', 'country is not empty', 2),
+	('phone', 'phone is not empty', 2)) as r(name, rule, points);
+
+-- A line as it is kept: points, and the instant up to which they stay.
+create view kept as
+select s.contact_id as contact, s.score_set, s.points, s.total, s.as_of, s.is_current, k.next_at
+from leadstream.scores s
+join leadstream.score_set c on c.score_set = s.score_set
+join leadstream.score k on k.contact_id = s.contact_id and k.score_set_id = c.score_set_id
+order by 1, 2;
+
+-- What has come before is found by a tick; what comes since, at once.
+table kept;
+select leadstream.tick();
+table kept;
+insert into contact (id, first_name, country) values (2, 'Eva', 'SE');
+update contact set first_name = 'Ada', company = 'Acme' where id = 1;
+insert into form_submit (contact_id, at) values (2, '2024-05-01 10:00:00.000001+00');
+insert into page_visit (contact_id, at, url) values
+	(1, '2024-04-01 00:00+00', '/landing/a'), (1, '2024-05-01 11:00+00', '/x'), (2, '2024-01-01 00:00+00', '/x');
+insert into mail (contact_id, at, what) values (1, '2024-04-30 00:00+00', 'sms_click'), (1, '2024-04-30 00:00+00', 'other');
+table kept;
+-- two more that pay already: nothing is written
+create temporary table before as select contact_id, ctid as place from leadstream.score;
+insert into page_visit (contact_id, at, url) values (1, '2024-05-01 11:30+00', '/x'), (1, '2024-05-01 11:40+00', '/landing/b');
+insert into mail (contact_id, at, what) values (1, '2024-05-01 11:30+00', 'sms_click');
+select s.contact_id, s.ctid = b.place as is_untouched from leadstream.score s join before b using (contact_id) order by 1;
+-- in the future: it counts when its time comes
+insert into mail (contact_id, at, what) values (2, '2024-05-03 00:00+00', 'mail_click');
+table kept;
+select * from leadstream.verify_scores();
+
+--
+-- Time: to the microsecond.
+--
+create procedure at(moment timestamptz) language plpgsql as $$
+begin
+	perform set_config('leadstream.clock', moment::text, false);
+	perform leadstream.tick();
+end
+$$;
+call at('2024-05-02 23:59:59.999999+00');
+select contact, points, next_at from kept;
+call at('2024-05-03 00:00:00+00');
+select contact, points, next_at from kept;
+-- the instant was a lower bound: what has come since puts it off
+call at('2024-06-30 00:00+00');
+select contact, points, next_at from kept;
+call at('2024-07-30 10:00:00+00');
+select contact, points, next_at from kept;
+call at('2024-07-30 10:00:00.000001+00');
+select contact, points, next_at from kept;
+-- before the tick the view says as of when
+set leadstream.clock = '2024-08-15 00:00+00';
+select contact, points, as_of from kept;
+select * from leadstream.verify_scores();
+call at('2024-08-15 00:00+00');
+select contact, points, as_of, next_at from kept;
+-- a row settles what is overdue of its contact
+set leadstream.clock = '2024-09-01 00:00+00';
+insert into form_submit (contact_id, at) values (1, '2024-08-31 00:00+00');
+select contact, points, as_of, next_at from kept;
+
+select * from leadstream.score_history(1, since => '2024-03-31', until => '2024-12-31');
+select * from leadstream.score_history(2, 'default', since => '2024-05-01 12:00', until => '2024-07-30 10:00:00.000001');
+select * from leadstream.score_history('1', since => 'infinity');
+
+--
+-- What changes of contacts and rows, both ways.
+--
+call at('2024-09-01 00:00+00');
+insert into page_visit (contact_id, at, url) values (1, '2024-08-30 00:00+00', '/landing/c');
+select points from kept where contact = 1;
+update page_visit set url = '/x' where url = '/landing/c';
+select points from kept where contact = 1;
+update page_visit set contact_id = 2 where at = '2024-08-30 00:00+00';
+select contact, points from kept;
+delete from page_visit where contact_id = 2;
+update contact set country = null where id = 2;
+select contact, points from kept;
+update contact set id = 3 where id = 1;
+update contact set title = 'CEO' where id = 3;
+select contact, points from kept;
+begin;
+update contact set title = '' where id = 3;
+savepoint s;
+delete from contact where id = 2;
+rollback to s;
+select contact, points from kept;
+rollback;
+delete from contact where id = 2;
+select contact, points from kept;
+select * from leadstream.verify_scores();
+
+--
+-- Sets and rules that change.
+--
+select leadstream.create_score_set('other') > 0 as made;
+select leadstream.create_segment('fresh', 'exists(form_submit within 3 days)') > 0 as made;
+select leadstream.create_score_rule('other', 'fresh', 'segment(''fresh'')', 100) > 0 as made;
+select leadstream.create_score_rule('other', 'no visit', 'not exists(page_visit within 10 days)', -30) > 0 as made;
+select contact, score_set, points, total, is_current from kept;
+call at('2024-09-01 00:00+00');
+table kept;
+select leadstream.alter_segment('fresh', 'exists(form_submit within 5 days)');
+select contact, score_set, points, is_current from kept;
+-- a row finds it out for its contact
+insert into form_submit (contact_id, at) values (3, '2024-08-31 12:00+00');
+table kept;
+call at('2024-09-05 11:59:59.999999+00');
+table kept;
+call at('2024-09-05 12:00+00');
+table kept;
+select leadstream.alter_score_rule('other', 'no visit', points => -31);
+insert into contact (id) values (4);
+table kept;
+call at('2024-09-05 12:00+00');
+table kept;
+select leadstream.disable_score_rule('other', 'no visit');
+select leadstream.alter_score_rule('other', 'fresh', description => 'of late');
+call at('2024-09-05 12:00+00');
+table kept;
+select leadstream.disable_score_set('default');
+insert into form_submit (contact_id, at) values (4, '2024-09-05 12:00+00');
+table kept;
+select leadstream.enable_score_set('default');
+call at('2024-09-05 12:00+00');
+table kept;
+select leadstream.drop_score_rule('other', 'fresh');
+call at('2024-09-05 12:00+00');
+table kept;
+select leadstream.drop_score_set('other');
+call at('2024-09-05 12:00+00');
+select count(distinct score_set_id) as sets from leadstream.score;
+
+-- what capture has not seen, rescore() does
+set leadstream.capture = off;
+insert into mail (contact_id, at, what) values (4, '2024-09-05 00:00+00', 'landing_click');
+reset leadstream.capture;
+truncate form_submit;
+select * from leadstream.verify_scores();
+call leadstream.rescore('default', 1);
+select * from leadstream.verify_scores();
+table kept;
+call leadstream.rescore('default', 0);
+call leadstream.rescore('none');
+
+--
+-- A rule that does not bind any more pays nothing, and stops nobody.
+--
+alter table contact drop column title;
+insert into page_visit (contact_id, at, url) values (3, '2024-09-05 12:00+00', '/x');
+call at('2024-09-05 12:00+00');
+table kept;
+select score_rule, problem from leadstream.score_rules where problem is not null;
+select leadstream.drop_score_rule('default', 'job title');
+-- another name of a column is none of this
+call at('2024-09-05 12:00+00');
+alter table contact rename column phone to telephone;
+update contact set telephone = '1' where id = 3;
+table kept;
+select * from leadstream.verify_scores();
+
+-- leave nothing behind for the tests to come
+delete from leadstream.segment;
+delete from leadstream.score_rule;
+delete from leadstream.score_set;
+delete from leadstream.score_walk;
+select leadstream.detach('form_submit');
+select leadstream.detach('page_visit');
+select leadstream.detach('mail');
+select leadstream.detach('contact');
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
+truncate leadstream.stage;
+drop schema scores_kept cascade;
