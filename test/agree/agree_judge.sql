@@ -79,6 +79,9 @@ insert into nv.case_of values ('note = 7', nv.cmp(nv.f('c', 'note'), '=', nv.num
 insert into nv.case_of values ('attrs.n = 3', nv.cmp(nv.f('c', 'attrs', 'n'), '=', nv.num('3')), '{(,)}');
 insert into nv.case_of values ('attrs.flag = true', nv.cmp(nv.f('c', 'attrs', 'flag'), '=', '{"t":"bool","v":true}'), '{(,)}');
 insert into nv.case_of values ('attrs.x is null', nv.a_test('is null', nv.f('c', 'attrs', 'x'), '[]'), '{(,)}', '{(,)}');
+-- two of jsonb compare as jsonb: a number is more than any string
+insert into nv.case_of values ('attrs.list[1] > attrs.n', nv.cmp('{"t":"field","s":"c","p":["attrs","list",1]}', '>', nv.f('c', 'attrs', 'n')), '{(,)}');
+insert into nv.case_of values ('attrs.n <= attrs.x', nv.cmp(nv.f('c', 'attrs', 'n'), '<=', nv.f('c', 'attrs', 'x')), '{}');
 insert into nv.case_of values ('attrs.list contains ''3''', nv.a_test('contains', nv.f('c', 'attrs', 'list'), jsonb_build_array(nv.str('3'))), '{(,)}');
 insert into nv.case_of values ('tags contains ''VIP''', nv.a_test('contains', nv.f('c', 'tags'), jsonb_build_array(nv.str('VIP'))), '{}');
 insert into nv.case_of values ('country contains ''s''', nv.a_test('contains', nv.f('c', 'country'), jsonb_build_array(nv.str('s'))), '{(,)}');

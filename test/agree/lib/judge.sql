@@ -368,6 +368,8 @@ begin
 		x := format('%s %s %s', nv.num_of(a, tbl), op, nv.num_of(b, tbl));
 	elsif 'bool' = any (f) then
 		x := format('%s %s %s', nv.bool_of(a, tbl), op, nv.bool_of(b, tbl));
+	elsif f = '{json,json}' then
+		x := format('%s %s %s', nv.operand(a, tbl), op, nv.operand(b, tbl));
 	elsif 'json' = any (f) then
 		x := format('%s %s %s', nv.text_of(a, tbl), op, nv.text_of(b, tbl));
 	else
