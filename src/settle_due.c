@@ -215,6 +215,10 @@ ls_chunk_write_dues(Chunk *chunk)
 
 		if (chunk->verdicts[i] == VERDICT_LEFT)
 			continue;
+		/* who lost a lead is a tick's to look at, when it is sure to see all rows */
+		if (!settlement->is_tick && !is_match && note->has_entry && note->entry.is_seed &&
+			note->entry.arrival && note->entry.at <= chunk->clock + 1)
+			continue;
 		if (settlement->is_tick)
 			settlement->settled++;
 		memset(change, 0, sizeof(DueChange));

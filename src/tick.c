@@ -11,6 +11,10 @@
  * Streams that were enabled, or whose rule was altered, are seeded first
  * (seed.c), and scores that are kept are brought up to date (score_walk.c).
  *
+ * Where a lead was deleted, somebody may have written for its contact who saw it
+ * still there and so judged nothing: those who write at that moment are waited
+ * for a while before such a contact is looked at, or it is left for the next tick.
+ *
  * Last, what earlier runs of streams have left in the queue is removed.
  *
  *-------------------------------------------------------------------------
@@ -40,12 +44,16 @@
 #include "settle.h"
 #include "stream_mark.h"
 #include "stream_read.h"
+#include "writers.h"
 
 PG_FUNCTION_INFO_V1(leadstream_tick);
 PG_FUNCTION_INFO_V1(leadstream_clock_now);
 
 /* Entries that are settled together. */
 #define TICK_BATCH		5000
+
+/* Milliseconds that a tick waits for those who write since before a lead was deleted. */
+#define AWAIT_PATIENCE	500
 
 /* _clock_now() -> timestamptz */
 Datum
@@ -76,6 +84,51 @@ settle_batch(StreamSet *set, Candidate *candidates, int n, DeliverCounts *counts
 	*settled += settlement.settled;
 }
 
+/* Scan what is due, in the order of time. */
+static SysScanDesc
+begin_scan(Relation rel, Relation index, Snapshot snapshot, TimestampTz clock)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, DUE_AT, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(clock));
+	return systable_beginscan_ordered(rel, index, snapshot, 1, &key);
+}
+
+/* Is it the entry of a contact that is to be looked at because it lost its lead? */
+static bool
+is_awaited(HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+
+	return DatumGetBool(heap_getattr(tuple, DUE_IS_SEED, desc, &isnull)) &&
+		DatumGetBool(heap_getattr(tuple, DUE_ARRIVAL, desc, &isnull));
+}
+
+/*
+ * Have those ended who write since before the entries were that a scan finds, as
+ * far as that matters to any?  Comes first, for later writers may wait for us.
+ */
+static bool
+await_writers(StreamSet *set, SysScanDesc scan, TupleDesc desc)
+{
+	List	   *relids = list_make1_oid(set->contacts->relid);
+	int			patience = AWAIT_PATIENCE;
+	HeapTuple	tuple;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		tuple = systable_getnext_ordered(scan, ForwardScanDirection);
+	} while (tuple && !is_awaited(tuple, desc));
+	if (tuple == NULL)
+		return true;
+	for (int k = 0; k < set->nkinds; k++)
+		if (!ls_source_is_own(set->kinds[k]))
+			relids = list_append_unique_oid(relids, set->kinds[k]->relid);
+	return ls_writers_gone(relids, &patience);
+}
+
 /* Walk through the queue up to the clock, or until "limit" entries are settled. */
 static void
 walk(StreamSet *set, int64 limit, DeliverCounts *counts, int64 *settled)
@@ -87,7 +140,6 @@ walk(StreamSet *set, int64 limit, DeliverCounts *counts, int64 *settled)
 	Relation	index;
 	Oid			index_relid;
 	Snapshot	snapshot;
-	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	Candidate  *candidates = palloc(sizeof(Candidate) * batch);
@@ -95,6 +147,7 @@ walk(StreamSet *set, int64 limit, DeliverCounts *counts, int64 *settled)
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext;
 	int			n = 0;
+	bool		are_gone;
 	int16		len;
 	bool		byval;
 
@@ -107,13 +160,14 @@ walk(StreamSet *set, int64 limit, DeliverCounts *counts, int64 *settled)
 				 errhint("create index on leadstream.due (at);")));
 	index = index_open(index_relid, AccessShareLock);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyInit(&key, DUE_AT, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
-				TimestampTzGetDatum(clock));
-	scan = systable_beginscan_ordered(rel, index, snapshot, 1, &key);
+	scan = begin_scan(rel, index, snapshot, clock);
+	are_gone = await_writers(set, scan, RelationGetDescr(rel));
+	systable_endscan_ordered(scan);
+	scan = begin_scan(rel, index, snapshot, clock);
 	do
 	{
 		tuple = systable_getnext_ordered(scan, ForwardScanDirection);
-		if (tuple)
+		if (tuple && (are_gone || !is_awaited(tuple, RelationGetDescr(rel))))
 		{
 			Candidate  *candidate = &candidates[n++];
 			bool		isnull;
