@@ -134,10 +134,12 @@ span_constant(TimestampTz from, TimestampTz upto)
 static char *
 rows_since(SqlContext *cxt, const BoundSource *s, TimestampTz t, const Interval *by)
 {
-	TimestampTz oldest = t - 1;
+	TimestampTz oldest;
 
-	if (s->source->time_name == NULL || TIMESTAMP_NOT_FINITE(t) || t <= MIN_TIMESTAMP ||
-		(by && !ls_rowset_oldest(t, by, &oldest)))
+	if (s->source->time_name == NULL || TIMESTAMP_NOT_FINITE(t) || t <= MIN_TIMESTAMP)
+		return "";
+	oldest = t - 1;
+	if (by && !ls_rowset_oldest(t, by, &oldest))
 		return "";
 	return psprintf("%s OPERATOR(pg_catalog.>) %s", ls_sql_row_instant(cxt->zone, s->source),
 					ls_sql_instant_constant(oldest));
