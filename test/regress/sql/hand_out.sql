@@ -212,8 +212,22 @@ select n - :before < 200 as are_few from pg_temp.reads;
 select count(*) as leads, count(assignee_id) as given from leadstream.lead join leadstream.team using (team_id)
 where contact_id = 12004 and team like 'Team %';
 select leadstream.disable('All');
+-- a team of many: whoever is neither paused nor gone has his turns, and one that is full no more than he may
+select leadstream.create_team('Many') is not null as made;
+select count(leadstream.create_sales_user('M' || i)) from generate_series(1, 23) i;
+select count(leadstream.add_member('Many', 'M' || i, case i when 5 then 1 end)) from generate_series(1, 23) i;
+select leadstream.pause_member('Many', 'M2'), leadstream.deactivate_sales_user('M3'), leadstream.alter_team('Many', hands_out => true);
+select leadstream.create_stream('Many', 'exists(visit where url = ''/many'')', '{Many}') is not null as made;
+select leadstream.enable('Many');
+insert into visit (contact_id, url) select i, '/many' from generate_series(11001, 11061) i;
+select n as leads, string_agg(sales_user, ' ' order by sales_user_id) as members
+from (select u.sales_user, u.sales_user_id, count(l.lead_id) as n
+	  from leadstream.sales_user u join leadstream.team_member m using (sales_user_id) join leadstream.team t on t.team_id = m.team_id and t.team = 'Many'
+	  left join leadstream.lead l on l.assignee_id = u.sales_user_id and l.team_id = t.team_id
+	  group by 1, 2) q
+group by 1 order by 1;
 set client_min_messages = warning;
-select leadstream.disable(s) from unnest('{Visitors,Buyers}'::text[]) s;
+select leadstream.disable(s) from unnest('{Visitors,Buyers,Many}'::text[]) s;
 select leadstream.detach('visit');
 select leadstream.detach('contact');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;

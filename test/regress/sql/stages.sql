@@ -129,6 +129,17 @@ select leadstream.move(:lead, 'Fresh');
 select leadstream.drop_stage('Opportunity');
 select account, count(*) from leadstream.stage group by 1 order by 1;
 
+-- a version of a stage, in a transaction with a snapshot: what is there, what is not, and what is none of his business
+begin isolation level repeatable read;
+select leadstream._need_current('leadstream.stage', ctid) from leadstream.stage limit 1;
+select leadstream._need_current('pg_authid', '(0,999)');
+rollback;
+begin isolation level repeatable read;
+select leadstream._need_current('leadstream.stage', '(0,0)');
+rollback;
+begin isolation level repeatable read;
+select leadstream._need_current('leadstream.stage', '(999999,1)');
+rollback;
 set client_min_messages = warning;
 select leadstream.detach('contact');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
