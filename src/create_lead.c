@@ -37,6 +37,7 @@
 #include "new_leads.h"
 #include "owner_sql.h"
 #include "sight.h"
+#include "stages.h"
 
 PG_FUNCTION_INFO_V1(leadstream_create_lead);
 
@@ -129,13 +130,12 @@ make_lead(ContactSource *contacts, Datum key, int32 team_id,
 
 	/* a writer of leads from here on, for those who change stages */
 	LockRelationOid(ls_catalog_relid("lead"), RowExclusiveLock);
-	first_stage = ls_owner_first_stage(account);
+	first_stage = ls_stage_first(account);
 	values[0] = ls_owner_array(&key, NULL, 1, contacts->key_type);
 	values[1] = ls_owner_array(&team, NULL, 1, INT4OID);
 	values[2] = ls_owner_array(&first_stage, NULL, 1, TEXTOID);
 	values[3] = TimestampTzGetDatum(now);
-	values[4] = BoolGetDatum(false);
-	values[5] = BoolGetDatum(true);
+	values[4] = BoolGetDatum(true);
 	if (ls_owner_run(OWNER_MAKE_LEADS, contacts, values, NULL) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),

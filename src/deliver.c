@@ -13,9 +13,9 @@
  * written has an event of its own.
  *
  * The caller has locked the contacts: no other leadstream writer can be at
- * the same leads, and with everything committed in sight the ON CONFLICT
- * clauses only meet what people insert by hand.  Leads are written in the
- * order of (contact, team), which is everybody's order.
+ * the same leads, and with everything committed in sight we only meet what
+ * people insert by hand (lead_write.c).  Leads are written in the order of
+ * (contact, team), which is everybody's order.
  *
  * Leads that are there and closed may be reopened by a new match (reopen.c).
  * New ones may be given to members of their team in turn (hand_out.c), and
@@ -42,65 +42,23 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "contact_lock.h"
 #include "contact_sight.h"
-#include "deliver.h"
+#include "delivery.h"
 #include "key_scan.h"
 #include "lead_record.h"
 #include "new_leads.h"
 #include "owner_sql.h"
 #include "reopen.h"
+#include "stages.h"
 
 /* Contacts, or rows, that go into one statement. */
 #define DELIVER_CHUNK	5000
-
-/* Fewer matches are not worth the question whether any can be there. */
-#define MIN_FIRST_MATCHES	100
-
-/* What holds for all matches of a delivery. */
-typedef struct Delivery
-{
-	ContactSource *contacts;
-	ContactOrder order;
-	TimestampTz created_at;
-	const char *origin;
-	bool		skip_deleted;
-	Datum		actor;
-	Bitmapset  *streams;		/* that exist, and are locked */
-	Bitmapset  *teams;			/* the same, of those that take leads */
-	Bitmapset  *hand_out;		/* of those, the teams that hand them out */
-	Bitmapset  *notify;			/* and those that tell listeners */
-	bool		is_plain;		/* leads and events: see ls_owner_is_plain */
-} Delivery;
-
-/* One match for one team. */
-typedef struct TeamMatch
-{
-	DeliverMatch *match;
-	int32		team_id;
-	int			pair;			/* its place in Pairs */
-	bool		is_first;		/* of its pair */
-} TeamMatch;
-
-/* Pairs of a contact and a team, in that order; the columns for unnest(). */
-typedef struct Pairs
-{
-	int			count;
-	Datum	   *keys;
-	Datum	   *teams;
-	Datum	   *stages;			/* in which a lead begins */
-	Datum	   *notes;
-	Datum	   *streams;		/* that match first */
-	Datum	   *leads;			/* where it has one */
-	bool	   *has_lead;
-	bool	   *is_made;		/* by us: its event names the first stream */
-} Pairs;
 
 static int
 cmp_team_match(const void *a, const void *b)
@@ -290,7 +248,7 @@ fold_pairs(Delivery *delivery, TeamMatch *rows, int nrows, Pairs *pairs)
 		if (account == NULL || strcmp(account, rows[i].match->stream->account) != 0)
 		{
 			account = rows[i].match->stream->account;
-			stage = ls_owner_first_stage(account);
+			stage = ls_stage_first(account);
 		}
 		pairs->stages[pairs->count] = stage;
 		pairs->has_lead[pairs->count] = false;
@@ -381,74 +339,39 @@ hold_leads(Delivery *delivery, Pairs *pairs)
 }
 
 /*
- * Which of the pairs that had no lead, looking from one on, was a lead made
- * of?  Triggers may have given it to another team: then likely the first that
- * is left of its contact; or, as if that were not enough, to another contact.
+ * Leave out the pairs whose lead somebody deleted by hand, the last time there
+ * was one.  Returns how many are left.
  */
 static int
-find_missing(Delivery *delivery, Pairs *pairs, const int *missing, int nmissing,
-			 int from, Datum key, int32 team_id)
+drop_deleted(Delivery *delivery, Pairs *pairs, int *missing, int nmissing)
 {
-	int			first = from;
+	Datum	   *keys = palloc(sizeof(Datum) * nmissing);
+	Datum	   *teams = palloc(sizeof(Datum) * nmissing);
+	bool	   *is_deleted = palloc0(sizeof(bool) * nmissing);
+	Datum		values[2];
+	uint64		n;
+	int			kept = 0;
 
-	while (first < nmissing &&
-		   ls_contact_cmp(&delivery->order, pairs->keys[missing[first]], key) != 0)
-		first++;
-	if (first == nmissing)
-		return Min(from, nmissing - 1);
-	for (int m = first; m < nmissing &&
-		 ls_contact_cmp(&delivery->order, pairs->keys[missing[m]], key) == 0; m++)
-		if (DatumGetInt32(pairs->teams[missing[m]]) == team_id)
-			return m;
-	return first;
-}
-
-/*
- * Note the leads that OWNER_MAKE_LEADS has just returned, and give them to
- * their pairs.  They come in the order of the pairs that had none, of which
- * they are some or all.
- */
-static void
-note_created(Delivery *delivery, Pairs *pairs, const int *missing, int nmissing,
-			 uint64 nmade)
-{
-	SPITupleTable *made = SPI_tuptable;
-	Datum	   *leads = palloc(sizeof(Datum) * nmade);
-	Datum	   *keys = palloc(sizeof(Datum) * nmade);
-	Datum	   *teams = palloc(sizeof(Datum) * nmade);
-	Datum	   *stages = palloc(sizeof(Datum) * nmade);
-	Datum	   *notes = palloc(sizeof(Datum) * nmade);
-	Datum	   *streams = palloc(sizeof(Datum) * nmade);
-	Datum		values[8];
-	int			m = -1;
-
-	for (uint64 i = 0; i < nmade; i++)
+	for (int m = 0; m < nmissing; m++)
 	{
-		HeapTuple	tuple = made->vals[i];
+		keys[m] = pairs->keys[missing[m]];
+		teams[m] = pairs->teams[missing[m]];
+	}
+	values[0] = ls_owner_array(keys, NULL, nmissing, delivery->contacts->key_type);
+	values[1] = ls_owner_array(teams, NULL, nmissing, INT4OID);
+	n = ls_owner_run(OWNER_FIND_DELETED, delivery->contacts, values, NULL);
+	for (uint64 i = 0; i < n; i++)
+	{
 		bool		isnull;
 
-		leads[i] = heap_getattr(tuple, 1, made->tupdesc, &isnull);
-		keys[i] = heap_getattr(tuple, 2, made->tupdesc, &isnull);
-		teams[i] = heap_getattr(tuple, 3, made->tupdesc, &isnull);
-		stages[i] = heap_getattr(tuple, 4, made->tupdesc, &isnull);
-		m = find_missing(delivery, pairs, missing, nmissing, m + 1, keys[i],
-						 DatumGetInt32(teams[i]));
-		notes[i] = pairs->notes[missing[m]];
-		streams[i] = pairs->streams[missing[m]];
-		pairs->leads[missing[m]] = Int64GetDatum(DatumGetInt64(leads[i]));
-		pairs->has_lead[missing[m]] = true;
-		pairs->is_made[missing[m]] = true;
+		is_deleted[DatumGetInt64(heap_getattr(SPI_tuptable->vals[i], 1,
+											  SPI_tuptable->tupdesc, &isnull)) - 1] = true;
 	}
-	values[0] = ls_owner_array(leads, NULL, nmade, INT8OID);
-	values[1] = ls_owner_array(keys, NULL, nmade, delivery->contacts->key_type);
-	values[2] = ls_owner_array(teams, NULL, nmade, INT4OID);
-	values[3] = ls_owner_array(stages, NULL, nmade, TEXTOID);
-	values[4] = ls_owner_array(notes, NULL, nmade, TEXTOID);
-	values[5] = ls_owner_array(streams, NULL, nmade, INT4OID);
-	values[6] = TimestampTzGetDatum(delivery->created_at);
-	values[7] = delivery->actor;
-	SPI_freetuptable(made);
-	ls_owner_run(OWNER_NOTE_CREATED, delivery->contacts, values, NULL);
+	SPI_freetuptable(SPI_tuptable);
+	for (int m = 0; m < nmissing; m++)
+		if (!is_deleted[m])
+			missing[kept++] = missing[m];
+	return kept;
 }
 
 /* Make the leads that are missing; returns their number. */
@@ -456,183 +379,24 @@ static uint64
 make_leads(Delivery *delivery, Pairs *pairs)
 {
 	int		   *missing = palloc(sizeof(int) * pairs->count);
-	Datum	   *keys = palloc(sizeof(Datum) * pairs->count);
-	Datum	   *teams = palloc(sizeof(Datum) * pairs->count);
-	Datum	   *stages = palloc(sizeof(Datum) * pairs->count);
 	int			nmissing = 0;
-	Datum		values[6];
 	uint64		nmade;
 
 	hold_leads(delivery, pairs);
 	for (int i = 0; i < pairs->count; i++)
-	{
-		if (pairs->has_lead[i])
-			continue;
-		keys[nmissing] = pairs->keys[i];
-		teams[nmissing] = pairs->teams[i];
-		stages[nmissing] = pairs->stages[i];
-		missing[nmissing++] = i;
-	}
+		if (!pairs->has_lead[i])
+			missing[nmissing++] = i;
+	if (delivery->skip_deleted && nmissing > 0)
+		nmissing = drop_deleted(delivery, pairs, missing, nmissing);
 	if (nmissing == 0)
 		return 0;
-	values[0] = ls_owner_array(keys, NULL, nmissing, delivery->contacts->key_type);
-	values[1] = ls_owner_array(teams, NULL, nmissing, INT4OID);
-	values[2] = ls_owner_array(stages, NULL, nmissing, TEXTOID);
-	values[3] = TimestampTzGetDatum(delivery->created_at);
-	values[4] = BoolGetDatum(delivery->skip_deleted);
-	values[5] = BoolGetDatum(false);
-	nmade = ls_owner_run(OWNER_MAKE_LEADS, delivery->contacts, values, NULL);
+	nmade = ls_write_leads(delivery, pairs, missing, nmissing);
 	if (nmade > 0)
-	{
-		note_created(delivery, pairs, missing, nmissing, nmade);
 		ls_new_leads_made(delivery->hand_out, delivery->notify);
-	}
 	/* others may have made them; triggers kept, changed or deleted them */
-	if (nmade != nmissing || !delivery->is_plain)
+	if (nmade != nmissing || !ls_write_is_plain(delivery))
 		hold_leads(delivery, pairs);
 	return nmade;
-}
-
-/*
- * Can no match be there yet?  ON CONFLICT, which costs as much as an index
- * again, is for matches that others may write too.  Of a lead that this
- * transaction has made nobody else knows; but matches may have been left
- * behind where somebody emptied lead alone and began its numbers again.  So
- * they are looked for, which in SERIALIZABLE would be a read of all new leads
- * that collides with every other writer's.
- */
-static bool
-are_first(Delivery *delivery, Pairs *pairs, uint64 nmade)
-{
-	Datum		range[2];
-
-	if (nmade != pairs->count || nmade < MIN_FIRST_MATCHES || IsolationIsSerializable() ||
-		!delivery->is_plain || !ls_owner_is_plain("lead_match"))
-		return false;
-	range[0] = range[1] = pairs->leads[0];
-	for (int i = 1; i < pairs->count; i++)
-	{
-		if (!pairs->has_lead[i])
-			return false;
-		if (DatumGetInt64(pairs->leads[i]) < DatumGetInt64(range[0]))
-			range[0] = pairs->leads[i];
-		if (DatumGetInt64(pairs->leads[i]) > DatumGetInt64(range[1]))
-			range[1] = pairs->leads[i];
-	}
-	return ls_owner_run(OWNER_FIND_MATCHES, NULL, range, NULL) == 0;
-}
-
-/*
- * Note the matches that OWNER_MAKE_FURTHER_MATCHES has just returned, which are
- * some or all of the rows, in their order.
- */
-static void
-note_matched(Delivery *delivery, Pairs *pairs, TeamMatch **rows, int nrows, uint64 nmade)
-{
-	static const Oid types[] = {INT8OID, InvalidOid, INT4OID, INT4OID, TEXTOID};
-	SPITupleTable *made = SPI_tuptable;
-	Datum	   *columns[lengthof(types)];
-	Datum		values[lengthof(types) + 2];
-	int			count = 0;
-	int			next = 0;
-
-	for (int c = 0; c < lengthof(types); c++)
-		columns[c] = palloc(sizeof(Datum) * nmade);
-	for (uint64 i = 0; i < nmade; i++)
-	{
-		bool		isnull;
-		int64		lead_id = DatumGetInt64(heap_getattr(made->vals[i], 1, made->tupdesc, &isnull));
-		int32		stream_id = DatumGetInt32(heap_getattr(made->vals[i], 2, made->tupdesc, &isnull));
-		int			at = next;
-
-		while (at < nrows && (DatumGetInt64(pairs->leads[rows[at]->pair]) != lead_id ||
-							  rows[at]->match->stream->stream_id != stream_id))
-			at++;
-		/* one that a trigger has made another of */
-		if (at == nrows)
-			continue;
-		next = at + 1;
-		columns[0][count] = pairs->leads[rows[at]->pair];
-		columns[1][count] = rows[at]->match->key;
-		columns[2][count] = Int32GetDatum(rows[at]->team_id);
-		columns[3][count] = Int32GetDatum(stream_id);
-		columns[4][count++] = CStringGetTextDatum(psprintf("%s (%s)", rows[at]->match->stream->name,
-														   delivery->origin));
-	}
-	SPI_freetuptable(made);
-	if (count == 0)
-		return;
-	for (int c = 0; c < lengthof(types); c++)
-		values[c] = ls_owner_array(columns[c], NULL, count,
-								   c == 1 ? delivery->contacts->key_type : types[c]);
-	values[5] = TimestampTzGetDatum(delivery->created_at);
-	values[6] = delivery->actor;
-	ls_owner_run(OWNER_NOTE_MATCHED, delivery->contacts, values, NULL);
-}
-
-/* Write matches of leads that are there by a statement; returns their number. */
-static uint64
-write_matches(Delivery *delivery, Pairs *pairs, TeamMatch **rows, int nrows,
-			  OwnerStatement statement)
-{
-	Datum	   *columns[5];
-	bool	   *no_evidence = palloc(sizeof(bool) * nrows);
-	Datum		values[7];
-
-	if (nrows == 0)
-		return 0;
-	for (int c = 0; c < lengthof(columns); c++)
-		columns[c] = palloc(sizeof(Datum) * nrows);
-	for (int i = 0; i < nrows; i++)
-	{
-		DeliverMatch *match = rows[i]->match;
-
-		columns[0][i] = pairs->leads[rows[i]->pair];
-		columns[1][i] = Int32GetDatum(match->stream->stream_id);
-		columns[2][i] = Int32GetDatum(match->stream->rule_version);
-		columns[3][i] = TimestampTzGetDatum(match->matched_at);
-		no_evidence[i] = match->evidence == NULL;
-		columns[4][i] = no_evidence[i] ? (Datum) 0 : JsonbPGetDatum(match->evidence);
-	}
-	values[0] = ls_owner_array(columns[0], NULL, nrows, INT8OID);
-	values[1] = ls_owner_array(columns[1], NULL, nrows, INT4OID);
-	values[2] = ls_owner_array(columns[2], NULL, nrows, INT4OID);
-	values[3] = ls_owner_array(columns[3], NULL, nrows, TIMESTAMPTZOID);
-	values[4] = ls_owner_array(columns[4], no_evidence, nrows, JSONBOID);
-	values[5] = TimestampTzGetDatum(delivery->created_at);
-	values[6] = CStringGetTextDatum(delivery->origin);
-	return ls_owner_run(statement, delivery->contacts, values, NULL);
-}
-
-/*
- * Write the matches of leads that are there; returns their number.  First
- * those that the events of their leads name already.
- */
-static uint64
-make_matches(Delivery *delivery, Pairs *pairs, uint64 nmade, TeamMatch *rows, int nrows)
-{
-	TeamMatch **first = palloc_extended(sizeof(TeamMatch *) * (Size) nrows, MCXT_ALLOC_HUGE);
-	TeamMatch **further = palloc_extended(sizeof(TeamMatch *) * (Size) nrows, MCXT_ALLOC_HUGE);
-	int			nfirst = 0;
-	int			nfurther = 0;
-	uint64		count;
-	uint64		nwritten;
-
-	for (int i = 0; i < nrows; i++)
-	{
-		if (!pairs->has_lead[rows[i].pair])
-			continue;
-		if (rows[i].is_first && pairs->is_made[rows[i].pair])
-			first[nfirst++] = &rows[i];
-		else
-			further[nfurther++] = &rows[i];
-	}
-	count = write_matches(delivery, pairs, first, nfirst, are_first(delivery, pairs, nmade) ?
-						  OWNER_MAKE_FIRST_MATCHES : OWNER_MAKE_MATCHES);
-	nwritten = write_matches(delivery, pairs, further, nfurther, OWNER_MAKE_FURTHER_MATCHES);
-	if (nwritten > 0)
-		note_matched(delivery, pairs, further, nfurther, nwritten);
-	return count + nwritten;
 }
 
 /*
@@ -693,7 +457,8 @@ ls_deliver(ContactSource *contacts, DeliverMatch *matches, int nmatches,
 	if (ls_owner_begin(&owner))
 	{
 		MemoryContextSwitchTo(context);
-		delivery.is_plain = ls_owner_is_plain("lead") && ls_owner_is_plain("lead_event");
+		/* a writer of leads from here on, for those who change stages */
+		LockRelationOid(ls_catalog_relid("lead"), RowExclusiveLock);
 		for (int start = 0; start < nmatches; start += DELIVER_CHUNK)
 		{
 			TeamMatch  *rows;
@@ -710,8 +475,9 @@ ls_deliver(ContactSource *contacts, DeliverMatch *matches, int nmatches,
 			counts->leads += nmade;
 			if (nmade < pairs.count)
 				counts->matches += reopen_leads(&delivery, &pairs, rows, nrows);
-			counts->matches += make_matches(&delivery, &pairs, nmade, rows, nrows);
+			counts->matches += ls_write_matches(&delivery, &pairs, rows, nrows);
 		}
+		ls_write_end(&delivery);
 		ls_owner_end(&owner);
 	}
 	MemoryContextSwitchTo(oldcontext);

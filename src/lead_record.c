@@ -4,32 +4,20 @@
  *	  The matches that are on record of contacts.
  *
  * Read by two index scans, of the leads of a contact and of their matches; the
- * matches are opened with the first lead.  Which stages are closed is the
- * account's own affair, or that of all accounts where it has no such stage.
+ * matches are opened with the first lead.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/skey.h"
-#include "access/table.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "instant.h"
 #include "key_scan.h"
 #include "lead_record.h"
-
-/* Attribute numbers of leadstream.stage. */
-#define STAGE_ACCOUNT		1
-#define STAGE_NAME			2
-#define STAGE_IS_CLOSED		4
+#include "stages.h"
 
 struct RecordReader
 {
@@ -104,46 +92,6 @@ ls_records_close(RecordReader *reader)
 	ls_keyscan_close(reader->leads);
 }
 
-/* Does the account have the stage?  Then is it a closed one? */
-static bool
-find_stage(Relation rel, const char *account, const char *stage, bool *is_closed)
-{
-	Oid			index = ls_catalog_index(rel, STAGE_ACCOUNT);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	ScanKeyEntryInitialize(&key, 0, STAGE_ACCOUNT, BTEqualStrategyNumber,
-						   TEXTOID, DEFAULT_COLLATION_OID, F_TEXTEQ,
-						   CStringGetTextDatum(account));
-	scan = systable_beginscan(rel, index, OidIsValid(index), NULL, 1, &key);
-	while (!found && (tuple = systable_getnext(scan)) != NULL)
-	{
-		TupleDesc	desc = RelationGetDescr(rel);
-		bool		isnull;
-
-		found = strcmp(TextDatumGetCString(heap_getattr(tuple, STAGE_NAME, desc, &isnull)),
-					   stage) == 0;
-		*is_closed = found &&
-			DatumGetBool(heap_getattr(tuple, STAGE_IS_CLOSED, desc, &isnull));
-	}
-	systable_endscan(scan);
-	return found;
-}
-
-static bool
-stage_is_closed(const char *account, const char *stage)
-{
-	Relation	rel = table_open(ls_catalog_relid("stage"), AccessShareLock);
-	bool		result = false;
-
-	if (!find_stage(rel, account, stage, &result))
-		(void) find_stage(rel, "", stage, &result);
-	table_close(rel, AccessShareLock);
-	return result;
-}
-
 TimestampTz
 ls_record_reopens(const LeadRecord *record, const StreamRow *stream, ContactSource *contacts)
 {
@@ -151,7 +99,7 @@ ls_record_reopens(const LeadRecord *record, const StreamRow *stream, ContactSour
 
 	if (stream->requalify_after == NULL ||
 		!ls_instant_shift(record->matched_at, stream->requalify_after, contacts->tz, &result) ||
-		!stage_is_closed(stream->account, record->stage))
+		!ls_stage_is_closed(stream->account, record->stage))
 		return DT_NOEND;
 	return Max(result, record->stage_at);
 }

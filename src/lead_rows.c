@@ -35,14 +35,12 @@
 #include "compat.h"
 #include "key_scan.h"
 #include "lead_rows.h"
+#include "stages.h"
 
-/* Columns of leadstream.team, stage and lead_match; appended to, never moved. */
+/* Columns of leadstream.team and lead_match; appended to, never moved. */
 #define TEAM_ID				1
 #define TEAM_ACCOUNT		2
 #define TEAM_NAME			3
-#define STAGE_ACCOUNT		1
-#define STAGE_NAME			2
-#define STAGE_IS_CLOSED		4
 #define LEAD_MATCH_LEAD		1
 #define LEAD_MATCH_STREAM	2
 

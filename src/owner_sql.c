@@ -70,35 +70,36 @@ typedef struct StatementText
 	" as p (lead_id, stream_id, rule_version, matched_at, evidence)"
 
 static const StatementText statements[OWNER_STATEMENTS] = {
-	/* The stage in which an account's leads begin: account. */
-	[OWNER_FIRST_STAGE] = {
-		{TEXTOID},
-		"select coalesce((select s.stage from leadstream.stage s"
-		" where s.account in ($1, '')"
-		" order by s.account <> $1, s.position, s.stage limit 1), 'MQL')"
+	/*
+	 * The leads of pairs of a contact and a team that have none, as far as the
+	 * caller knows: contacts, teams, stages, created_at, made by hand?
+	 * Returns those made, in the order of the pairs, which unnest() keeps.
+	 */
+	[OWNER_MAKE_LEADS] = {
+		{ANYARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID},
+		"insert into leadstream.lead "
+		" (contact_id, team_id, stage, is_manual, created_at, stage_changed_at) "
+		"select p.contact_id, p.team_id, p.stage, $5, $4, $4 "
+		"from rows from (unnest($1), unnest($2), unnest($3))"
+		" as p (contact_id, team_id, stage) "
+		"on conflict (contact_id, team_id) do nothing "
+		"returning lead_id, contact_id, team_id, stage"
 	},
 
 	/*
-	 * The leads of pairs of a contact and a team that have none, as far as the
-	 * caller knows: contacts, teams, stages, created_at, skip those deleted by
-	 * hand, made by hand?  Returns those made, in the order of the pairs,
-	 * which unnest() keeps.
+	 * Those of pairs, counted from 1, whose lead was deleted by hand, the last
+	 * time there was one: contacts, teams.
 	 *
 	 * The last event is found by array_agg, for a LIMIT or max() would tempt
 	 * the planner to walk the primary key backwards.
 	 */
-	[OWNER_MAKE_LEADS] = {
-		{ANYARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, BOOLOID, BOOLOID},
-		"insert into leadstream.lead "
-		" (contact_id, team_id, stage, is_manual, created_at, stage_changed_at) "
-		"select p.contact_id, p.team_id, p.stage, $6, $4, $4 "
-		"from rows from (unnest($1), unnest($2), unnest($3))"
-		" as p (contact_id, team_id, stage) "
-		"where not ($5 and coalesce((select (array_agg(e.what order by e.event_id desc))[1]"
+	[OWNER_FIND_DELETED] = {
+		{ANYARRAYOID, INT4ARRAYOID},
+		"select p.i from rows from (unnest($1), unnest($2))"
+		" with ordinality as p (contact_id, team_id, i) "
+		"where (select (array_agg(e.what order by e.event_id desc))[1]"
 		"  from leadstream.lead_event e"
-		"  where e.contact_id % p.contact_id and e.team_id = p.team_id), '') = 'deleted') "
-		"on conflict (contact_id, team_id) do nothing "
-		"returning lead_id, contact_id, team_id, stage"
+		"  where e.contact_id % p.contact_id and e.team_id = p.team_id) = 'deleted'"
 	},
 
 	/*
@@ -128,25 +129,12 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 
 	/*
 	 * The matches of leads that are there: leads, streams, rule versions,
-	 * matched_at, evidence, created_at, origin.
+	 * matched_at, evidence, created_at, origin.  Returns those made, leads and
+	 * streams, in the order they came.
 	 */
 	[OWNER_MAKE_MATCHES] = {
 		MAKE_MATCHES_ARGS, MAKE_MATCHES_TEXT " on conflict (lead_id, stream_id) do nothing"
-	},
-
-	/* The same; returns those made, leads and streams, in the order they came. */
-	[OWNER_MAKE_FURTHER_MATCHES] = {
-		MAKE_MATCHES_ARGS, MAKE_MATCHES_TEXT " on conflict (lead_id, stream_id) do nothing"
 		" returning lead_id, stream_id"
-	},
-
-	/* The same as the first for leads without matches that nobody else can see. */
-	[OWNER_MAKE_FIRST_MATCHES] = {MAKE_MATCHES_ARGS, MAKE_MATCHES_TEXT},
-
-	/* Are there matches of leads from one to another?  Returns a row or none. */
-	[OWNER_FIND_MATCHES] = {
-		{INT8OID, INT8OID},
-		"select 1 from leadstream.lead_match m where m.lead_id between $1 and $2 limit 1"
 	},
 
 	/* The same in place of those that are there. */
@@ -573,45 +561,6 @@ ls_owner_run(OwnerStatement statement, ContactSource *contacts,
 		elog(ERROR, "SPI_execute_snapshot failed: %s",
 			 SPI_result_code_string(result));
 	return SPI_processed;
-}
-
-bool
-ls_owner_is_plain(const char *table)
-{
-	Oid			relid = ls_catalog_relid(table);
-	Relation	rel;
-	TriggerDesc *triggers;
-	bool		is_plain;
-
-	if (!OidIsValid(relid))
-		return false;
-	rel = table_open(relid, RowExclusiveLock);
-	triggers = rel->trigdesc;
-	is_plain = rel->rd_rel->relkind == RELKIND_RELATION && rel->rd_rules == NULL &&
-		(!rel->rd_rel->relrowsecurity || rel->rd_rel->relowner == GetUserId());
-	for (int i = 0; is_plain && triggers && i < triggers->numtriggers; i++)
-		is_plain = !TRIGGER_FOR_INSERT(triggers->triggers[i].tgtype) ||
-			RI_FKey_trigger_type(triggers->triggers[i].tgfoid) == RI_TRIGGER_FK;
-	table_close(rel, NoLock);
-	return is_plain;
-}
-
-Datum
-ls_owner_first_stage(const char *account)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext oldcontext;
-	Datum		value = CStringGetTextDatum(account);
-	bool		isnull;
-
-	ls_owner_run(OWNER_FIRST_STAGE, NULL, &value, NULL);
-	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
-						  &isnull);
-	oldcontext = MemoryContextSwitchTo(caller);
-	value = datumCopy(value, false, -1);
-	MemoryContextSwitchTo(oldcontext);
-	SPI_freetuptable(SPI_tuptable);
-	return value;
 }
 
 Datum

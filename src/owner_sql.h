@@ -13,14 +13,11 @@
 /* The statements; what they take and return stands beside their text. */
 typedef enum OwnerStatement
 {
-	OWNER_FIRST_STAGE,
 	OWNER_MAKE_LEADS,
+	OWNER_FIND_DELETED,
 	OWNER_NOTE_CREATED,
 	OWNER_NOTE_MATCHED,
 	OWNER_MAKE_MATCHES,
-	OWNER_MAKE_FURTHER_MATCHES,
-	OWNER_MAKE_FIRST_MATCHES,
-	OWNER_FIND_MATCHES,
 	OWNER_RENEW_MATCHES,
 	OWNER_REOPEN_LEADS,
 	OWNER_NOTE_REOPENED,
@@ -76,17 +73,6 @@ extern bool ls_owner_begin_of(Oid relid, OwnerState *state);
  */
 extern uint64 ls_owner_run(OwnerStatement statement, ContactSource *contacts,
 						   Datum *values, const char *nulls);
-
-/*
- * Does nothing but the rows themselves come of an insert into a lead table, as
- * it is and will be until the end of the transaction, and does the owner see
- * all its rows?  No triggers but checks of foreign keys, no rules, no
- * partitions, no row security of another owner.
- */
-extern bool ls_owner_is_plain(const char *table);
-
-/* The stage in which an account's leads begin, as a text datum. */
-extern Datum ls_owner_first_stage(const char *account);
 
 /* The role that acts, as a text datum: for lead_event.actor. */
 extern Datum ls_owner_actor(void);
