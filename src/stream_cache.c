@@ -40,6 +40,8 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
+#include "access/xact.h"
 #include "common/hashfn.h"
 #include "utils/catcache.h"
 #include "utils/inval.h"
@@ -91,6 +93,28 @@ static WatchCounts counts_seen = {0, 0, 0};
 static bool was_read = false;	/* is current_set (or NULL) what was read? */
 
 
+/* Transactions with an id that this backend has ended. */
+static uint64 ended_here = 0;
+
+static void
+count_ended(XactEvent event, void *arg)
+{
+	if ((event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT) &&
+		TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		ended_here++;
+}
+
+/*
+ * How many transactions had others ended when a snapshot was taken?  What we do
+ * ourselves, a message tells us.  Two-phase ones and subtransactions count as
+ * theirs, which is safe.
+ */
+static uint64
+ended_elsewhere(Snapshot snapshot)
+{
+	return snapshot->snapXactCompletionCount - ended_here;
+}
+
 /* Make what lives as long as the backend. */
 static void
 init_cache(void)
@@ -106,6 +130,7 @@ init_cache(void)
 											  ALLOCSET_SMALL_SIZES);
 	ls_stream_programs_init(cache_context);
 	ls_watch_init(cache_context);
+	RegisterXactCallback(count_ended, NULL);
 	is_begun = true;
 }
 
@@ -206,7 +231,7 @@ set_snapshot(void *arg)
 	Assert(set->snapshot != NULL);
 	if (set->is_settled)
 		return set->snapshot;
-	/* both see the same if nobody has ended, say between statements of one */
+	/* both see the same of others if none has ended, say between statements of one */
 	if (set->snapshot_ended == set->seen_ended)
 	{
 		set->is_settled = true;
@@ -252,7 +277,7 @@ read_set(void)
 	set->context = context;
 	/* before anything is read: what changes meanwhile is not seen */
 	snapshot = GetCatalogSnapshot(stream_relid);
-	set->seen_ended = snapshot->snapXactCompletionCount;
+	set->seen_ended = ended_elsewhere(snapshot);
 	set->seen = copy_seen(snapshot, context);
 	MemoryContextSwitchTo(oldcontext);
 
@@ -380,7 +405,7 @@ ls_streams_share(StreamSet *set)
 
 		set->snapshot_owner = TopTransactionResourceOwner;
 		/* the registered one does not tell */
-		set->snapshot_ended = snapshot->snapXactCompletionCount;
+		set->snapshot_ended = ended_elsewhere(snapshot);
 		set->snapshot = RegisterSnapshotOnOwner(snapshot, set->snapshot_owner);
 		set->is_settled = false;
 	}

@@ -57,8 +57,8 @@ typedef struct StreamSet
 	bool		is_settled;		/* does all that is remembered agree with it? */
 	ResourceOwner snapshot_owner;
 	Snapshot	seen;			/* what all that is remembered has seen */
-	uint64		snapshot_ended; /* transactions that had ended when they were */
-	uint64		seen_ended;		/* taken */
+	uint64		snapshot_ended; /* transactions that others had ended when */
+	uint64		seen_ended;		/* they were taken */
 	uint64		epoch;			/* of what is remembered */
 	uint64		messages;		/* about tables, before it was read */
 	StreamSources *sources;
