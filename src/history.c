@@ -521,21 +521,22 @@ deliver_found(PastMatches *found)
 	found->tables = NIL;
 }
 
-/* Run a query whose last columns are the contact and its first instant. */
+/*
+ * Run a query whose last columns are the contact and its first instant.  It is
+ * run once, so it is not kept for another time; and only what does not write
+ * reads under the snapshot that is active.
+ */
 static void
 run_query(PastMatches *found, const char *sql)
 {
 	Oid			types[1] = {TIMESTAMPTZOID};
 	Datum		values[1] = {TimestampTzGetDatum(found->clock)};
-	SPIPlanPtr	plan = SPI_prepare_cursor(psprintf("/* leadstream history */ %s", sql),
-										  1, types, CURSOR_OPT_PARALLEL_OK);
 
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	if (SPI_execute_snapshot(plan, values, NULL, found->snapshot, InvalidSnapshot,
-							 true, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "SPI_execute_snapshot failed");
-	SPI_freeplan(plan);
+	PushActiveSnapshot(found->snapshot);
+	if (SPI_execute_with_args(psprintf("/* leadstream history */ %s", sql),
+							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_with_args failed");
+	PopActiveSnapshot();
 }
 
 /*

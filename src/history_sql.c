@@ -90,6 +90,7 @@ ls_rule_threshold_sql(const BoundRule *bound, const char *account,
 	int64		needed = 0;
 	char	   *at;
 	char	   *first;
+	bool		is_first;
 	StringInfoData filters;
 	StringInfoData rows;
 	ListCell   *lc;
@@ -119,21 +120,23 @@ ls_rule_threshold_sql(const BoundRule *bound, const char *account,
 		return false;
 	ls_sql_append_account(&filters, contacts, account);
 
-	/* no row counts before its own time: later ones need not be read */
+	/*
+	 * No row counts before its own time, so later ones need not be kept.  Of a
+	 * first row first_count() sees that; and the time stands far behind in a
+	 * row, which who fails before it is spared.
+	 */
 	at = ls_sql_row_instant(zone, s->source);
+	is_first = needed == 1 && is_first_come(agg);
 	initStringInfo(&rows);
-	appendStringInfo(&rows, "%s OPERATOR(pg_catalog.<=) $1", at);
-	if (needed == 1 && is_first_come(agg))
-	{
-		/* with an end, one from the beginning of time never counts */
-		if (agg->within)
-			appendStringInfo(&rows, " and %s OPERATOR(pg_catalog.>) '-infinity'::pg_catalog.timestamptz", at);
-		first = psprintf("array[pg_catalog.min(%s)]", at);
-	}
-	else
-		first = psprintf("pg_catalog.array_agg(%s)", at);
 	if (s->where)
-		appendStringInfo(&rows, " and %s", s->where->sql);
+		appendStringInfo(&rows, "%s%s", s->where->sql, is_first && !agg->within ? "" : " and ");
+	if (!is_first || !s->where)
+		appendStringInfo(&rows, "%s OPERATOR(pg_catalog.<=) $1%s", at,
+						 is_first && agg->within ? " and " : "");
+	/* with an end, one from the beginning of time never counts */
+	if (is_first && agg->within)
+		appendStringInfo(&rows, "%s OPERATOR(pg_catalog.>) '-infinity'::pg_catalog.timestamptz", at);
+	first = psprintf(is_first ? "array[pg_catalog.min(%s)]" : "pg_catalog.array_agg(%s)", at);
 
 	parts->key = psprintf("c.%s", quote_identifier(contacts->key_name));
 	parts->contact = psprintf("a.%s", quote_identifier(s->source->contact_name));
