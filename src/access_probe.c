@@ -344,6 +344,8 @@ ls_paths_probe(AccessPaths *paths, TupleTableSlot *slot, const uint64 **digests)
 	MemoryContext oldcontext;
 	int			ndigests = 0;
 
+	if (paths->nfields == 0)
+		return 0;
 	if (paths->last_attno > 0)
 		slot_getsomeattrs(slot, paths->last_attno);
 	if (paths->varno == INNER_VAR)

@@ -37,6 +37,7 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "commands/trigger.h"
+#include "common/int.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -321,14 +322,18 @@ protocol_error(const char *message)
 static int32
 trigger_source(const Trigger *trigger)
 {
-	int32		source_id;
+	int32		source_id = 0;
 
 	if (trigger->tgnargs == 1 && strcmp(trigger->tgargs[0], "contact") == 0)
 		return CONTACTS_SOURCE;
 	if ((trigger->tgnargs != 2 && !(trigger->tgnargs == 3 && strcmp(trigger->tgargs[2], "move") == 0)) ||
 		strcmp(trigger->tgargs[0], "activity") != 0)
 		protocol_error("capture must be fired with the arguments of an attached table");
-	source_id = strtol(trigger->tgargs[1], NULL, 10);
+	/* of so few digits strtol() would be what a statement of one row notices */
+	for (const char *s = trigger->tgargs[1]; *s; s++)
+		if (*s < '0' || *s > '9' || pg_mul_s32_overflow(source_id, 10, &source_id) ||
+			pg_add_s32_overflow(source_id, *s - '0', &source_id))
+			protocol_error("capture must be fired with the arguments of an attached table");
 	if (source_id <= CONTACTS_SOURCE)
 		protocol_error("capture must be fired with the arguments of an attached table");
 	return source_id;

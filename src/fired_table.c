@@ -151,6 +151,10 @@ ls_fired_find(StreamSet *set, Relation rel, int32 source_id, Oid root)
 	bool		found;
 	MemoryContext oldcontext;
 
+	fired = set->last_fired;
+	if (fired && fired->id.relid == RelationGetRelid(rel) && fired->id.source_id == source_id)
+		return fired;
+
 	memset(&id, 0, sizeof(id));
 	id.relid = RelationGetRelid(rel);
 	id.source_id = source_id;
@@ -167,7 +171,7 @@ ls_fired_find(StreamSet *set, Relation rel, int32 source_id, Oid root)
 	}
 	fired = hash_search(set->tables, &id, HASH_FIND, NULL);
 	if (fired)
-		return fired;
+		return set->last_fired = fired;
 
 	/* a change of its columns must be noticed from now on */
 	ls_watch_table(id.relid, root);
@@ -227,7 +231,7 @@ ls_fired_find(StreamSet *set, Relation rel, int32 source_id, Oid root)
 		*fired = described;
 	}
 	MemoryContextSwitchTo(oldcontext);
-	return fired;
+	return set->last_fired = fired;
 }
 
 KindColumns *

@@ -30,6 +30,10 @@ typedef struct KindColumns
 	Oid			time_type;
 	Oid			contact_type;
 	KeyConversion conversion;
+	/* for gather_activity.c: whether rows can concern a stream, as of an epoch */
+	bool		is_idle;
+	bool		is_idle_known;
+	uint64		idle_epoch;
 } KindColumns;
 
 /* What is known of a table that fires, within a StreamSet. */

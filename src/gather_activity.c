@@ -137,6 +137,30 @@ find_concerned(StreamSet *set, ActivitySource *kind, TupleTableSlot *attached)
 	} while (set->epoch != epoch);
 }
 
+/*
+ * Can rows of the kind concern nobody, whatever is in them?  What is remembered
+ * says so, as it would of each of them.
+ */
+static inline bool
+is_idle(StreamSet *set, const KindColumns *columns)
+{
+	return columns->is_idle && columns->idle_epoch == set->epoch;
+}
+
+/* Find that out, once an epoch, after a row that concerned nobody. */
+static inline void
+note_idle(StreamSet *set, KindColumns *columns)
+{
+	uint64		epoch = set->epoch;
+
+	if (columns->is_idle_known && columns->idle_epoch == epoch)
+		return;
+	columns->is_idle = !ls_look_up_is_worthwhile(set, columns->kind);
+	columns->is_idle_known = true;
+	/* of no other: had it to read, what it began with may be of the past */
+	columns->idle_epoch = epoch;
+}
+
 /* The table fired on. */
 static inline FiredTable *
 take_fired(Gathering *gather, Relation rel, int32 source_id)
@@ -203,8 +227,12 @@ ls_gather_inserted(Gathering *gather, TriggerData *trigdata, int32 source_id)
 	{
 		KindColumns *columns = &fired->kinds[k];
 
+		if (is_idle(set, columns))
+			continue;
 		find_concerned(set, columns->kind, attached);
-		if (found.hits.n + found.ndeeper > 0)
+		if (found.hits.n + found.ndeeper == 0)
+			note_idle(set, columns);
+		else
 		{
 			RowFacts	row = {0};
 

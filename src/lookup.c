@@ -89,6 +89,7 @@ ls_look_up_row(StreamSet *set, ActivitySource *kind, TupleTableSlot *slot,
 	do
 	{
 		AccessPaths *paths = ls_streams_paths(set, kind->source_id);
+		const IndexFilter *filter = ls_index_filter(set->index);
 		uint64		digest = kind->digest;
 		const uint64 *digests;
 		int			n;
@@ -107,7 +108,8 @@ ls_look_up_row(StreamSet *set, ActivitySource *kind, TupleTableSlot *slot,
 		{
 			uint64		below = ls_digest_below_row(digest, digests[i]);
 
-			if (ls_index_find(set->index, below, &result->hits))
+			if (!ls_filter_lacks(filter, below) &&
+				ls_index_find(set->index, below, &result->hits))
 				add_deeper(result, below);
 		}
 		/* so that nothing is entered above these when their contact is known */

@@ -110,8 +110,8 @@ struct RuleIndex
 	void	   *snapshot_arg;
 	postings_hash *postings;	/* NULL: none yet */
 	entered_hash *entered;		/* NULL: none */
-	uint64	   *filter;			/* NULL: none yet */
-	uint64		filter_mask;	/* words, less one */
+	IndexFilter filter;			/* of the table */
+	IndexFilter asked;			/* the same, unless something was entered */
 	int64		misses;			/* lookups in the table, without a filter */
 	int64		next_thought;	/* misses at which to think of a filter */
 };
@@ -135,7 +135,7 @@ void
 ls_index_forget(RuleIndex *index)
 {
 	index->postings = NULL;
-	index->filter = NULL;
+	index->filter.words = index->asked.words = NULL;
 	index->misses = 0;
 	index->next_thought = MIN_MISSES;
 	MemoryContextReset(index->cache_context);
@@ -152,34 +152,12 @@ ls_index_trim(RuleIndex *index)
  * The filter.
  * ----------
  */
-static inline uint64 *
-filter_word(RuleIndex *index, uint64 digest)
-{
-	return &index->filter[(digest >> 32) & index->filter_mask];
-}
-
-static inline uint64
-filter_bits(uint64 digest)
-{
-	return UINT64CONST(1) << ((digest >> 1) & 63) |
-		UINT64CONST(1) << ((digest >> 7) & 63) |
-		UINT64CONST(1) << ((digest >> 13) & 63);
-}
-
 static void
 filter_add(uint64 digest, void *arg)
 {
 	/* of rows alone; the others are not looked up so often */
 	if (digest & 1)
-		*filter_word(arg, digest) |= filter_bits(digest);
-}
-
-static inline bool
-filter_lacks(RuleIndex *index, uint64 digest)
-{
-	uint64		bits = filter_bits(digest);
-
-	return (*filter_word(index, digest) & bits) != bits;
+		*ls_filter_word(arg, digest) |= ls_filter_bits(digest);
 }
 
 /* Make the filter if the lookups so far have cost as much. */
@@ -206,19 +184,27 @@ think_of_filter(RuleIndex *index)
 	snapshot = index->snapshot(index->snapshot_arg);
 	if (index->misses == 0)
 		return;
-	index->filter = filter;
-	index->filter_mask = words - 1;
+	index->filter.words = filter;
+	index->filter.mask = words - 1;
 	PG_TRY();
 	{
-		ls_keys_scan(snapshot, filter_add, index);
+		ls_keys_scan(snapshot, filter_add, &index->filter);
 	}
 	PG_CATCH();
 	{
 		/* half a filter would deny what is there */
-		index->filter = NULL;
+		index->filter.words = NULL;
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	if (index->entered == NULL)
+		index->asked = index->filter;
+}
+
+const IndexFilter *
+ls_index_filter(const RuleIndex *index)
+{
+	return &index->asked;
 }
 
 /* ----------
@@ -251,7 +237,7 @@ read_posting(RuleIndex *index, uint64 digest)
 	bool		found;
 	Posting    *posting;
 
-	if (index->filter == NULL && ++index->misses >= index->next_thought)
+	if (index->filter.words == NULL && ++index->misses >= index->next_thought)
 		think_of_filter(index);
 
 	/* the first call of a statement may find that all must be forgotten */
@@ -300,7 +286,7 @@ ls_index_find(RuleIndex *index, uint64 digest, IndexHits *hits)
 
 	if (index->entered)
 		has_deeper = find_entered(index, digest, hits);
-	if (index->filter && (digest & 1) && filter_lacks(index, digest))
+	if ((digest & 1) && ls_filter_lacks(&index->filter, digest))
 		return has_deeper;
 	if (index->postings)
 		posting = postings_lookup(index->postings, digest);
@@ -320,6 +306,7 @@ ls_index_enter(RuleIndex *index, const StreamKeys *keys, int32 stream_id)
 {
 	if (index->entered == NULL)
 		index->entered = entered_create(index->context, 64, NULL);
+	index->asked.words = NULL;
 	for (int i = 0; i < keys->nkeys; i++)
 	{
 		bool		found;
@@ -354,5 +341,5 @@ ls_index_postings(const RuleIndex *index, Size *bytes)
 bool
 ls_index_has_filter(const RuleIndex *index)
 {
-	return index->filter != NULL;
+	return index->filter.words != NULL;
 }

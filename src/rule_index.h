@@ -14,6 +14,43 @@
 
 typedef struct RuleIndex RuleIndex;
 
+/*
+ * What stands at no digest of a row, in a few instructions: a bit pattern for
+ * every digest at which something does.
+ */
+typedef struct IndexFilter
+{
+	uint64	   *words;			/* NULL: there is none, everything may stand there */
+	uint64		mask;			/* words, less one */
+} IndexFilter;
+
+static inline uint64
+ls_filter_bits(uint64 digest)
+{
+	return UINT64CONST(1) << ((digest >> 1) & 63) |
+		UINT64CONST(1) << ((digest >> 7) & 63) |
+		UINT64CONST(1) << ((digest >> 13) & 63);
+}
+
+static inline uint64 *
+ls_filter_word(const IndexFilter *filter, uint64 digest)
+{
+	return &filter->words[(digest >> 32) & filter->mask];
+}
+
+/* Is nothing at the digest of a row?  Nearly always so, where there is a filter. */
+static inline bool
+ls_filter_lacks(const IndexFilter *filter, uint64 digest)
+{
+	uint64		bits = ls_filter_bits(digest);
+
+	Assert(digest & 1);
+	return filter->words != NULL && (*ls_filter_word(filter, digest) & bits) != bits;
+}
+
+/* The filter of an index, which comes and goes with what is remembered. */
+extern const IndexFilter *ls_index_filter(const RuleIndex *index);
+
 /* What was found, grown as needed; made zero by whoever begins. */
 typedef struct IndexHits
 {

@@ -78,7 +78,8 @@ typedef struct StreamSet
 	MemoryContext streams_context;
 	struct streams_hash *streams;	/* by stream_id; NULL: none yet */
 	HTAB	   *score_sets;		/* of CachedScoreSet, beside them; likewise */
-	HTAB	   *tables;			/* for fired_table.c: what it knows of tables */
+	HTAB	   *tables;			/* for fired_table.c: what it knows of tables, */
+	struct FiredTable *last_fired;	/* and which was asked for last */
 } StreamSet;
 
 /*
