@@ -349,7 +349,7 @@ sub database {
 # transition table, and each row asks whether it is enabled.  Ours are those that are
 # there at first, whatever they are.
 my %ours;
-my %set_based = map { $_ => 1 } qw(expert leads hot);
+my %set_based = map { $_ => 1 } qw(expert leads three hot);
 sub set_triggers {
   my ($s, $place, $who) = @_;
   my $of = "from pg_trigger where tgrelid = '$place'::regclass and not tgisinternal";
@@ -439,7 +439,7 @@ sub bulk {
   $n = int $n * $share{$key} if !$o{copy};
   my $ms = $measure->($o{copy} ? copy_source($s, $place, $n) : $how . $n);
   if ($place eq 'visit') {
-    $s->sql('vacuum visit, rival_lead, leadstream.lead, leadstream.lead_match, leadstream.lead_event');
+    $s->sql('vacuum visit, rival_lead, rival_board, rival_match, rival_event, leadstream.lead, leadstream.lead_match, leadstream.lead_event');
   }
   return $ms * 1_000 / $n;
 }
@@ -905,7 +905,8 @@ part lead => [qw(lead_some lead_all)], sub {
       "$id $who" => sub { bulk($s, 'visit', $who, rows => min($n, rows_for($who)), url => $url) }
     } 'none', 'ours', 'lead', 'leads');
     my $with = sub { ratio($v->{"$id $_[0]"}, $v->{"$id none"}) };
-    report($id => $with->('ours'), 'PL/pgSQL a row', $with->('lead'), 'PL/pgSQL a statement', $with->('leads'));
+    report($id => $with->('ours'), 'PL/pgSQL a row', $with->('lead'), 'PL/pgSQL a statement', $with->('leads'),
+      'the same into three tables', $with->('three'));
   }
 };
 

@@ -152,6 +152,31 @@ begin
 end
 $$;
 
+-- The statement's once more, into what ours writes: a lead, an event and a match each,
+-- with their indexes and foreign keys.  Nothing is judged, and nobody is locked.
+create table rival_board (like leadstream.lead including all, foreign key (contact_id) references contact);
+create table rival_event (like leadstream.lead_event including all, foreign key (contact_id) references contact);
+create table rival_match (like leadstream.lead_match including all);
+create function rival_three() returns trigger language plpgsql as $$
+begin
+  with wanted as (
+    select distinct on (contact_id) contact_id, visit_id from arrived where url = '/lead' order by contact_id, visit_id
+  ), made as (
+    insert into rival_board (contact_id, team_id, stage, created_at, stage_changed_at)
+    select contact_id, 1, 'MQL', now(), now() from wanted on conflict (contact_id, team_id) do nothing
+    returning lead_id, contact_id, team_id, stage
+  ), noted as (
+    insert into rival_event (lead_id, contact_id, team_id, at, actor, what, new, note, stream_id)
+    select lead_id, contact_id, team_id, now(), current_user, 'created', stage, 'lead (live)', 1 from made
+  )
+  insert into rival_match (lead_id, stream_id, rule_version, matched_at, created_at, origin, evidence)
+  select m.lead_id, 1, 1, now(), now(), 'live',
+    jsonb_build_object('kind', 'visit', 'row', jsonb_build_object('visit_id', w.visit_id))
+  from made m join wanted w using (contact_id);
+  return null;
+end
+$$;
+
 -- Many rules with the same url that differ by the contact.
 create table rival_hot (url text, company text, stream int, primary key (url, company));
 create function rival_hot() returns trigger language plpgsql as $$
