@@ -303,6 +303,9 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 		/* what needs rows is found by those that are there already */
 		if (fired->has_rows)
 			ls_gather_candidate(gather, &row, 0, ROWS_OF_CONTACT, byval, len);
+		/* those of the account that it has left */
+		if (is_update)
+			ls_gather_candidate(gather, &row, 0, SCORES_OF_CONTACT, byval, len);
 	}
 	for (int c = 0; is_update && c < fired->ncolumns; c++)
 		if (fired->is_read[c] && is_changed(trigdata, fired->columns[c]))

@@ -27,6 +27,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -38,6 +39,7 @@
 #include "program_rows.h"
 #include "rule_timeline.h"
 #include "score_keep.h"
+#include "table_watch.h"
 
 /* Judging, all of it again after an error. */
 typedef struct ScoreTurn
@@ -340,22 +342,45 @@ judge_items(void *arg)
 		ls_scores_close(turn->reader);
 }
 
-void
-ls_scores_lock(StreamSet *set, int32 score_set_id, uint64 settling)
+/* Lock what each rule of a set reads, and remember it. */
+static void
+lock_rules(StreamSet *set, CachedScoreSet *score_set)
 {
-	CachedScoreSet *score_set = ls_streams_score_set(set, score_set_id);
+	MemoryContext oldcontext;
+	List	   *relids = NIL;
 
-	if (score_set == NULL || score_set->locked_for == settling)
-		return;
-	score_set->locked_for = settling;
 	score_set->is_foreign = false;
 	for (int i = 0; i < score_set->nrules; i++)
 	{
 		RuleProgram *program = ls_streams_lock(set, score_set->rules[i]);
 
-		if (program && ls_program_is_foreign(program))
-			score_set->is_foreign = true;
+		if (program == NULL)
+			continue;
+		relids = list_concat_unique_oid(relids, score_set->rules[i]->program->relids);
+		score_set->is_foreign |= ls_program_is_foreign(program);
 	}
+	oldcontext = MemoryContextSwitchTo(set->streams_context);
+	list_free(score_set->relids);
+	score_set->relids = list_copy(relids);
+	score_set->checked = ls_watch_messages.tables;
+	MemoryContextSwitchTo(oldcontext);
+	list_free(relids);
+}
+
+void
+ls_scores_lock(StreamSet *set, int32 score_set_id, uint64 settling)
+{
+	CachedScoreSet *score_set = ls_streams_score_set(set, score_set_id);
+	ListCell   *lc;
+
+	if (score_set == NULL || score_set->locked_for == settling)
+		return;
+	score_set->locked_for = settling;
+	/* many rules read few tables, which are mostly as they were */
+	foreach(lc, score_set->relids)
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+	if (score_set->relids == NIL || score_set->checked != ls_watch_messages.tables)
+		lock_rules(set, score_set);
 }
 
 void

@@ -22,6 +22,7 @@
 #include "chunk.h"
 #include "lookup.h"
 #include "program_rows.h"
+#include "score_store.h"
 #include "stream_paths.h"
 
 /* For the row that brought a candidate, read again. */
@@ -171,6 +172,33 @@ append_rows_of_contact(Chunk *result, uint64 serial, const Candidate *candidate,
 	}
 }
 
+/* Add a rule of each score that is kept of a contact: one is enough for it to be looked at. */
+static void
+append_scores(Chunk *result, uint64 serial, const Candidate *candidate, const RowPlace *place,
+			  Snapshot snapshot)
+{
+	StreamSet  *set = result->settlement->set;
+	ScoreReader *reader = ls_scores_open(set->contacts, snapshot);
+	KeptScore  *scores;
+	int			n;
+
+	if (reader == NULL)
+		return;
+	n = ls_scores_read(reader, candidate->key, &scores);
+	for (int i = 0; i < n; i++)
+	{
+		CachedScoreSet *score_set = ls_streams_score_set(set, scores[i].score_set_id);
+
+		if (score_set && score_set->nrules > 0)
+		{
+			IndexHits	hits = {.n = 1, .streams = &score_set->rules[0]->stream_id};
+
+			append_found(result, serial, candidate, place, NULL, NULL, &hits);
+		}
+	}
+	ls_scores_close(reader);
+}
+
 void
 ls_chunk_expand(Chunk *chunk, Snapshot snapshot)
 {
@@ -234,6 +262,11 @@ ls_chunk_expand(Chunk *chunk, Snapshot snapshot)
 
 			if (chunk->verdicts[i] != VERDICT_OPEN || candidate->stream_id != 0)
 				continue;
+			if (candidate->digest == SCORES_OF_CONTACT)
+			{
+				append_scores(&result, serial, candidate, &chunk->places[start], snapshot);
+				continue;
+			}
 			if (candidate->digest == ROWS_OF_CONTACT)
 			{
 				append_rows_of_contact(&result, serial, candidate, &chunk->places[start], contact,

@@ -39,7 +39,10 @@ typedef struct CachedScoreSet
 	ScoreSetRow *row;			/* NULL: there is none, or it is disabled */
 	int			nrules;
 	CachedStream **rules;
-	uint64		locked_for;		/* as of a stream; */
+	/* for score_keep.c: */
+	uint64		locked_for;		/* as of a stream */
+	List	   *relids;			/* tables that the rules read, once they were locked; */
+	uint64		checked;		/* messages when they were all as they were bound to */
 	bool		is_foreign;		/* then, may a rule raise errors? */
 } CachedScoreSet;
 

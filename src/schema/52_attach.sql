@@ -366,6 +366,7 @@ begin
 		perform leadstream._create_triggers(activity, wanted,
 											array['activity', first_id::text]);
 	end if;
+	perform leadstream._rescore_kinds(array[attach_activity.kind]);
 	perform leadstream._warn_activity(activity, contact_key, occurred_at);
 end
 $$;
@@ -413,6 +414,7 @@ begin
 	end if;
 	delete from leadstream.contact_source s where s.contacts = relation;
 	delete from leadstream.activity_source a where a.activity = relation;
+	perform leadstream._rescore_kinds(kinds);
 end
 $$;
 comment on function leadstream.detach(regclass) is

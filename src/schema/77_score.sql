@@ -108,6 +108,27 @@ $$;
 comment on function leadstream._raise_score_version(integer[]) is
 'says of score sets that contacts have to be judged anew';
 
+-- Who attaches tables need have no rights on score sets, if there are none.
+create function leadstream._rescore_kinds(kinds text[]) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	if has_table_privilege('leadstream.score_rule', 'select')
+	   and has_table_privilege('leadstream.score_set', 'select')
+	   and has_table_privilege('leadstream.score_set', 'update')
+	then
+		perform leadstream._raise_score_version(array(
+			select r.score_set_id
+			from leadstream.score_rule r
+			join leadstream.score_set c on c.score_set_id = r.score_set_id
+			where leadstream.rule_kinds(r.rule, c.account) && kinds));
+	end if;
+end
+$$;
+comment on function leadstream._rescore_kinds(text[]) is
+'has contacts judged anew by the score sets that speak of kinds which were attached or detached';
+
 create function leadstream._score_changed(of_set leadstream.score_set, streams integer[], bound text[]) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -437,8 +458,12 @@ select c.score_set_id, c.score_set, c.description, c.is_enabled,
 	   (select count(*)::integer from leadstream.score_rule r
 		where r.score_set_id = c.score_set_id) as rule_count,
 	   coalesce(u.used_by, '') as used_by,
+	   coalesce(w.is_done, false) as is_current,
+	   case when not w.is_done then w.done end as done,
+	   case when not w.is_done then w.todo end as todo,
 	   c.owner::text as owner, c.created_at, c.account
 from leadstream.score_set c
+left join leadstream.score_walk w on w.score_set_id = c.score_set_id and w.version = c.version
 left join (
 	select r.account, n.name, string_agg(r.title, ', ' order by r.title) as used_by
 	from (select t.account, t.rule, format('stream "%s"', t.stream) as title from leadstream.stream t
@@ -457,6 +482,9 @@ comment on column leadstream.score_sets.created_at is 'when it was created';
 comment on column leadstream.score_sets.is_enabled is 'do its rules earn points?';
 comment on column leadstream.score_sets.rule_count is 'rules it has, disabled ones too';
 comment on column leadstream.score_sets.used_by is 'the streams and segments whose rules name it, separated by commas; not those of score()';
+comment on column leadstream.score_sets.is_current is 'have all contacts been judged since it was last changed?  Else tick() is about to, or rescore()';
+comment on column leadstream.score_sets.done is 'contacts that have been, if that is under way';
+comment on column leadstream.score_sets.todo is 'contacts there are, about';
 comment on column leadstream.score_sets.owner is 'role that may change it and its rules';
 comment on column leadstream.score_sets.account is 'account it belongs to; empty without accounts';
 

@@ -158,7 +158,7 @@ as $$
 	select 'table', r.object, p.privilege
 	from relation r, unnest('{insert,update,delete}'::text[]) as p(privilege)
 	where _access_rights.access = 'admin' and r.relkind = 'r' and not r.is_member
-	  and r.relname like 'lead%' and (r.relname, p.privilege) <> ('lead_event', 'delete')
+	  and (r.relname like 'lead%' and (r.relname, p.privilege) <> ('lead_event', 'delete') or r.relname = 'score')
 	union all
 	select 'routine', r.object, 'execute' from routine r
 	where _access_rights.access = 'admin'

@@ -86,7 +86,7 @@ insert into listed select 'step', unnest('{
 	_secure_lead_tables,_grant_lead_tables,_create_lead_tables,_create_due_table,_create_score_table,_create_score_view,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
 	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
 	_await_lead_writers,_rename_stage,_lead,_note_event,_merge_leads,
-	_hold_segments,_hold_scores,_lock_scores,_segment,_score_set,_set_score_set,_set_score_rule,_score_changed,_raise_score_version,_renew_stream,_stream,_stream_at_rest,_meet_tables,_team_ids,_set_teams,_await_writers}'::name[]);
+	_hold_segments,_hold_scores,_lock_scores,_segment,_score_set,_set_score_set,_set_score_rule,_score_changed,_await_score,_rescore_kinds,_raise_score_version,_renew_stream,_stream,_stream_at_rest,_meet_tables,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
 	_rename_columns,_lost_columns,

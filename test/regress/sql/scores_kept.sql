@@ -206,14 +206,63 @@ update contact set telephone = '1' where id = 3;
 table kept;
 select * from leadstream.verify_scores();
 
+--
+-- Kinds that come and go, contacts that are merged, and accounts.
+--
+select leadstream.detach('form_submit');
+call at('2024-09-05 12:00+00');
+select score_rule, problem from leadstream.score_rules where problem is not null;
+insert into form_submit (contact_id, at) values (3, '2024-09-05 10:00+00');
+select leadstream.attach_activity('form_submit', occurred_at => 'at');
+select score_set, is_current from leadstream.score_sets;
+call at('2024-09-05 12:00+00');
+select contact, points from kept;
+select score_set, is_current, done, todo from leadstream.score_sets;
+begin;
+select leadstream.merge_contacts(3, 4);
+update form_submit set contact_id = 4 where contact_id = 3;
+update mail set contact_id = 4 where contact_id = 3;
+update page_visit set contact_id = 4 where contact_id = 3;
+delete from contact where id = 3;
+commit;
+call at('2024-09-05 12:00+00');
+select contact, points, is_current from kept;
+select * from leadstream.verify_scores();
+drop view kept;
+delete from leadstream.score_rule;
+delete from leadstream.score_set;
+select leadstream.detach('page_visit');
+select leadstream.detach('mail');
+select leadstream.detach('form_submit');
+select leadstream.detach('contact');
+alter table contact add tenant text;
+update contact set tenant = 'a';
+insert into contact (id, country, tenant) select i, 'SE', chr(96 + i % 2 + 1) from generate_series(5, 8) i;
+select leadstream.attach_contacts('contact', account => 'tenant');
+select leadstream.attach_activity('form_submit', occurred_at => 'at');
+select count(*) as kept from leadstream.score;
+set leadstream.account = 'a';
+select leadstream.create_score_set('s') > 0 as made, leadstream.create_score_rule('s', 'SE', 'country = ''SE''', 1) > 0 as made;
+set leadstream.account = 'b';
+select leadstream.create_score_set('s') > 0 as made, leadstream.create_score_rule('s', 'form', 'exists(form_submit)', 10) > 0 as made;
+select leadstream.tick();
+insert into form_submit (contact_id, at) select id, '2024-09-05' from contact where id > 6;
+select account, contact_id, points, total from leadstream.scores order by 1, 2;
+-- one that goes over to another account leaves nothing behind
+update contact set tenant = 'a' where id = 7;
+update contact set tenant = 'b' where id = 8;
+select account, contact_id, points, total from leadstream.scores order by 1, 2;
+select * from leadstream.verify_scores();
+set leadstream.account = 'a';
+select * from leadstream.verify_scores();
+reset leadstream.account;
+
 -- leave nothing behind for the tests to come
 delete from leadstream.segment;
 delete from leadstream.score_rule;
 delete from leadstream.score_set;
 delete from leadstream.score_walk;
 select leadstream.detach('form_submit');
-select leadstream.detach('page_visit');
-select leadstream.detach('mail');
 select leadstream.detach('contact');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stage;
