@@ -228,6 +228,52 @@ commit;
 call at('2024-09-05 12:00+00');
 select contact, points, is_current from kept;
 select * from leadstream.verify_scores();
+--
+-- Who sees them: sales those of contacts whose leads he sees, report all.
+--
+create role regress_score_sales;
+create role regress_score_report;
+create role regress_score_none;
+create role regress_score_admin;
+grant usage on schema scores_kept to regress_score_sales, regress_score_report, regress_score_none;
+insert into contact (id) values (11), (12);
+select leadstream.create_team('Sales') > 0 as made, leadstream.create_team('Others') > 0 as made;
+select leadstream.create_sales_user('Eva', role => 'regress_score_sales') > 0 as made;
+select leadstream.add_member('Sales', 'Eva');
+select leadstream.create_lead(11, 'Sales') > 0 as made, leadstream.create_lead(12, 'Others') > 0 as made;
+select leadstream.grant_access('regress_score_sales', 'sales');
+select leadstream.grant_access('regress_score_report', 'report');
+set role regress_score_sales;
+select contact_id, points from leadstream.scores order by 1;
+set role regress_score_report;
+select contact_id, points from leadstream.scores order by 1;
+-- this is for who may see the rows themselves
+select * from leadstream.verify_scores();
+set role regress_score_none;
+select contact_id, points from leadstream.scores order by 1;
+call leadstream.rescore('default');
+reset role;
+grant select on leadstream.scores to regress_score_none;
+set role regress_score_none;
+select contact_id, points from leadstream.scores order by 1;
+reset role;
+-- an admin does with sets of his own what their owner does
+select leadstream.grant_access('regress_score_admin', 'admin');
+grant usage on schema scores_kept to regress_score_admin;
+grant select on contact, page_visit to regress_score_admin;
+set role regress_score_admin;
+select leadstream.create_score_set('own') > 0 as made, leadstream.create_score_rule('own', 'visit', 'exists(page_visit)', 3) > 0 as made;
+call leadstream.rescore('own', 2);
+select contact_id, score_set, points from leadstream.scores order by 1, 2;
+select * from leadstream.verify_scores('own');
+call leadstream.rescore('default');
+select leadstream.drop_score_set('own');
+reset role;
+select leadstream.tick();
+select leadstream.revoke_access('regress_score_admin'), leadstream.revoke_access('regress_score_sales'), leadstream.revoke_access('regress_score_report');
+drop owned by regress_score_admin, regress_score_sales, regress_score_report, regress_score_none;
+drop role regress_score_admin, regress_score_sales, regress_score_report, regress_score_none;
+
 drop view kept;
 delete from leadstream.score_rule;
 delete from leadstream.score_set;
@@ -265,5 +311,5 @@ delete from leadstream.score_walk;
 select leadstream.detach('form_submit');
 select leadstream.detach('contact');
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
-truncate leadstream.stage;
+truncate leadstream.team, leadstream.sales_user, leadstream.team_member, leadstream.stage;
 drop schema scores_kept cascade;
