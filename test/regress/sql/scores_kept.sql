@@ -207,6 +207,23 @@ table kept;
 select * from leadstream.verify_scores();
 
 --
+-- Many rules that ask for something of the contact: it is found by what it is,
+-- and by what it was.
+--
+select leadstream.create_score_set('many') > 0 as made;
+select count(leadstream.create_score_rule('many', 'c' || i, format('country = %L', 'C' || i)::leadstream.rule, i)) as rules
+from generate_series(1, 200) i;
+call leadstream.rescore('many');
+update contact set country = 'C7' where id = 4;
+select contact, score_set, points from kept where score_set = 'many';
+update contact set country = 'C100' where id in (3, 4);
+select contact, score_set, points from kept where score_set = 'many';
+update contact set country = null;
+select contact, score_set, points from kept where score_set = 'many';
+select leadstream.drop_score_set('many');
+call at('2024-09-05 12:00+00');
+
+--
 -- Kinds that come and go, contacts that are merged, and accounts.
 --
 select leadstream.detach('form_submit');
