@@ -457,7 +457,7 @@ lock_contacts(ScoreJob *job, bool may_wait)
 }
 
 int
-ls_scores_settle(StreamSet *set, ScoreItem *items, int n, bool may_wait)
+ls_scores_settle(StreamSet *set, ScoreItem *items, int n, bool may_wait, int *nchanged)
 {
 	MemoryContext context;
 	MemoryContext oldcontext;
@@ -466,6 +466,7 @@ ls_scores_settle(StreamSet *set, ScoreItem *items, int n, bool may_wait)
 	uint64		settling = ls_streams_settling();
 	int			nleft;
 
+	*nchanged = 0;
 	if (n == 0)
 		return 0;
 	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream score settlement",
@@ -487,10 +488,11 @@ ls_scores_settle(StreamSet *set, ScoreItem *items, int n, bool may_wait)
 	PopActiveSnapshot();
 	UnregisterSnapshot(job.snapshot);
 	ls_scores_write(set->contacts, job.changes, job.nchanges, job.clock);
+	*nchanged = job.nchanges;
 
 	set->held--;
 	ls_streams_trim(set);
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
-	return n - nleft;
+	return nleft;
 }

@@ -49,9 +49,11 @@ extern void ls_scores_judge(ScoreJob *job);
 
 /*
  * Lock contacts, judge them for whole sets and write what came out.  Whoever
- * waits for nobody leaves contacts that somebody has; returns how many were not
- * left.  Items are sorted in place; their keys must live on.
+ * waits for nobody leaves contacts that somebody has; returns how many were
+ * left, and in *nchanged how many scores were written.  Items are sorted in
+ * place; their keys must live on.
  */
-extern int	ls_scores_settle(StreamSet *set, ScoreItem *items, int n, bool may_wait);
+extern int	ls_scores_settle(StreamSet *set, ScoreItem *items, int n, bool may_wait,
+							 int *nchanged);
 
 #endif							/* LS_SCORE_KEEP_H */

@@ -87,6 +87,7 @@ settle_due(StreamSet *set, int64 limit, int64 *settled)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	int			n = 0;
+	int			nchanged;
 	int16		len;
 	bool		byval;
 
@@ -117,7 +118,7 @@ settle_due(StreamSet *set, int64 limit, int64 *settled)
 		}
 		if (n == batch || (tuple == NULL && n > 0))
 		{
-			*settled += ls_scores_settle(set, items, n, false);
+			*settled += n - ls_scores_settle(set, items, n, false, &nchanged);
 			MemoryContextReset(context);
 			n = 0;
 		}
@@ -347,10 +348,17 @@ next_contacts(StreamSet *set, const Walk *walk, const char *account, int limit, 
 	return items;
 }
 
+/* What was done of walks. */
+typedef struct Steps
+{
+	int64		walked;			/* contacts */
+	int64		settled;		/* scores that were written, or removed */
+} Steps;
+
 /* Judge the next contacts of a walk; returns whether there are more. */
 static bool
 step_walk(StreamSet *set, const Walk *walk, const char *account, int limit, bool may_wait,
-		  int64 *settled)
+		  Steps *steps)
 {
 	static Oid	types[5] = {INT4OID, TEXTOID, INT8OID, INT8OID, BOOLOID};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "leadstream score walk",
@@ -360,9 +368,10 @@ step_walk(StreamSet *set, const Walk *walk, const char *account, int limit, bool
 	int			n;
 	ScoreItem  *items = next_contacts(set, walk, account, limit, &n, &last);
 	bool		is_last = n < limit;
-	int			nsettled = ls_scores_settle(set, items, n, may_wait);
+	int			nchanged;
+	int			nleft = ls_scores_settle(set, items, n, may_wait, &nchanged);
 	Datum		values[5] = {Int32GetDatum(walk->score_set_id), 0, Int64GetDatum(n),
-		Int64GetDatum(n - nsettled), BoolGetDatum(is_last)};
+		Int64GetDatum(nleft), BoolGetDatum(is_last)};
 
 	if (last)
 		values[1] = CStringGetTextDatum(last);
@@ -373,7 +382,8 @@ step_walk(StreamSet *set, const Walk *walk, const char *account, int limit, bool
 						" skipped = case when $5 then 0 else w.skipped + $4 end,"
 						" is_done = $5 and w.skipped + $4 = 0 "
 						"where w.score_set_id = $1", 5, types, values, last ? "     " : " n   ");
-	*settled += nsettled;
+	steps->walked += n;
+	steps->settled += nchanged;
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 	return !is_last;
@@ -381,7 +391,7 @@ step_walk(StreamSet *set, const Walk *walk, const char *account, int limit, bool
 
 /* Remove what is kept of a set that is gone. */
 static void
-remove_set(const Walk *walk, int64 limit, int64 *settled)
+remove_set(const Walk *walk, int64 limit, Steps *steps)
 {
 	static Oid	types[2] = {INT4OID, INT8OID};
 	Datum		values[2] = {Int32GetDatum(walk->score_set_id), Int64GetDatum(limit)};
@@ -390,7 +400,8 @@ remove_set(const Walk *walk, int64 limit, int64 *settled)
 								 "select o.ctid from leadstream.score o where o.score_set_id = $1"
 								 " limit $2 for update skip locked))", 2, types, values, NULL);
 
-	*settled += n;
+	steps->walked += n;
+	steps->settled += n;
 	if (n == 0 && run_as_owner("score", "select from leadstream.score s where s.score_set_id = $1 limit 1",
 							   1, types, values, NULL) == 0)
 		(void) run_as_owner("score_walk", "delete from leadstream.score_walk w where w.score_set_id = $1",
@@ -399,7 +410,7 @@ remove_set(const Walk *walk, int64 limit, int64 *settled)
 
 /* Go on with a walk; returns whether there is more of it. */
 static bool
-go_on(StreamSet *set, Walk *walk, int limit, bool may_wait, int *patience, int64 *settled)
+go_on(StreamSet *set, Walk *walk, int limit, bool may_wait, int *patience, Steps *steps)
 {
 	CachedScoreSet *score_set;
 	char	   *account = NULL;
@@ -413,7 +424,7 @@ go_on(StreamSet *set, Walk *walk, int limit, bool may_wait, int *patience, int64
 	}
 	if (walk->is_gone)
 	{
-		remove_set(walk, limit, settled);
+		remove_set(walk, limit, steps);
 		return false;
 	}
 	set->held++;
@@ -426,14 +437,14 @@ go_on(StreamSet *set, Walk *walk, int limit, bool may_wait, int *patience, int64
 		return false;
 	if (!walk->is_begun)
 		begin_walk(set, walk);
-	return step_walk(set, walk, account, limit, may_wait, settled);
+	return step_walk(set, walk, account, limit, may_wait, steps);
 }
 
 void
 ls_scores_tick(StreamSet *set, int64 limit, int64 *settled)
 {
 	int			patience = SCORE_PATIENCE;
-	int64		walked = 0;
+	Steps		steps = {0};
 	List	   *walks;
 	ListCell   *lc;
 
@@ -449,8 +460,8 @@ ls_scores_tick(StreamSet *set, int64 limit, int64 *settled)
 	{
 		Walk	   *walk = lfirst(lc);
 
-		while (walked < limit &&
-			   go_on(set, walk, Min(limit - walked, SCORE_BATCH), false, &patience, &walked))
+		while (steps.walked < limit &&
+			   go_on(set, walk, Min(limit - steps.walked, SCORE_BATCH), false, &patience, &steps))
 		{
 			List	   *rest = read_walks(walk->score_set_id);
 
@@ -458,10 +469,11 @@ ls_scores_tick(StreamSet *set, int64 limit, int64 *settled)
 				break;
 			walk = linitial(rest);
 		}
-		if (walked >= limit)
+		if (steps.walked >= limit)
 			break;
 	}
-	*settled += walked;
+	/* what is walked over again for the sake of one that was left does not count */
+	*settled += steps.settled;
 }
 
 /*
@@ -488,10 +500,10 @@ leadstream_walk_scores(PG_FUNCTION_ARGS)
 	PG_TRY();
 	{
 		List	   *walks = read_walks(score_set_id);
-		int64		settled = 0;
+		Steps		steps = {0};
 
 		if (walks != NIL)
-			result = go_on(set, linitial(walks), batch, true, NULL, &settled);
+			result = go_on(set, linitial(walks), batch, true, NULL, &steps);
 	}
 	PG_CATCH();
 	{
