@@ -58,6 +58,7 @@ typedef struct ChangedTable
 	Datum		now;
 	bool		is_renamed;		/* a column has another name */
 	bool		is_lost;		/* a column is gone */
+	bool		is_gained;		/* one has come */
 } ChangedTable;
 
 /* All statements take these: relation, names before, names now. */
@@ -125,12 +126,19 @@ static const char *const rename_statements[] = {
 	"update leadstream.score_set s set home = s.home"
 };
 
-/* Score sets of which a rule does not bind without what was lost. */
+/* Score sets of which a rule does not bind without what was lost, */
 static const char *const unbound_statement =
 "update leadstream.score_set s set version = s.version + 1 "
 "where exists ("
 " select from leadstream.score_rule r where r.score_set_id = s.score_set_id"
 "  and r.is_enabled and leadstream.rule_problem(r.rule, s.account) is not null)";
+
+/* or may bind again: it names a column that is not among those of before. */
+static const char *const bound_statement =
+"update leadstream.score_set s set version = s.version + 1 "
+"where exists ("
+" select from leadstream.score_rule r where r.score_set_id = s.score_set_id and r.is_enabled"
+"  and leadstream._lost_columns(coalesce(leadstream._expand_rule(r.rule, s.account), r.rule), $1, $3, $2) <> '{}')";
 
 /* Run a statement of those above; what comes back is in SPI_tuptable. */
 static void
@@ -212,6 +220,7 @@ compare_table(Oid relid, Datum record)
 		table->is_lost |= name == NULL;
 		table->is_renamed |= name && strcmp(name, before.names[i]) != 0;
 	}
+	table->is_gained = now.count > before.count;
 	if (!table->is_lost && !table->is_renamed && now.count == before.count)
 		return NULL;
 	table->relid = relid;
@@ -304,6 +313,8 @@ leadstream_follow_columns(PG_FUNCTION_ARGS)
 			run(rename_statements[i], table);
 		if (table->is_lost)
 			run(unbound_statement, table);
+		if (table->is_gained)
+			run(bound_statement, table);
 	}
 	ls_owner_end(&owner);
 	PG_RETURN_NULL();

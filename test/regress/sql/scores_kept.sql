@@ -198,6 +198,9 @@ insert into page_visit (contact_id, at, url) values (3, '2024-09-05 12:00+00', '
 call at('2024-09-05 12:00+00');
 table kept;
 select score_rule, problem from leadstream.score_rules where problem is not null;
+alter table contact add column title text default 'CEO';
+call at('2024-09-05 12:00+00');
+table kept;
 select leadstream.drop_score_rule('default', 'job title');
 -- another name of a column is none of this
 call at('2024-09-05 12:00+00');
