@@ -70,7 +70,7 @@ my $old = PostgreSQL::Test::Cluster->new('old');
 $old->init(extra => [ '--no-locale', '-E', 'UTF8' ]);
 $old->start;
 make_lived_world($old, 'postgres');
-my @tables = grep { $_ ne 'leadstream.stream' } split /\n/, $old->safe_psql(
+my @tables = split /\n/, $old->safe_psql(
 	'postgres', q{
 	select c.oid::regclass from pg_class c
 	where c.relnamespace in ('leadstream'::regnamespace, 'public'::regnamespace)
