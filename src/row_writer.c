@@ -60,7 +60,7 @@ struct RowWriter
 	ExprState **defaults;
 	MemoryContext batch;		/* what the table needs for one */
 	TupleDesc	desc;			/* of the slots */
-	TupleTableSlot *slots[WRITE_BATCH];
+	TupleTableSlot **slots;		/* room for WRITE_BATCH */
 	int			nslots;			/* made so far */
 };
 
@@ -303,6 +303,7 @@ ls_writer_begin(const char *table, const ContactSource *contacts,
 	PreventCommandIfReadOnly("INSERT");
 	writer = palloc0(sizeof(RowWriter));
 	writer->rel = table_open(relid, RowExclusiveLock);
+	writer->slots = palloc(sizeof(TupleTableSlot *) * WRITE_BATCH);
 	writer->columns = columns;
 	writer->ncolumns = ncolumns;
 	if (!is_plain(writer->rel, contacts) || !find_columns(writer, contacts))
