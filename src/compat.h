@@ -151,4 +151,13 @@
 	ExecInsertIndexTuples(target, slot, estate, false, meets, met, arbiters)
 #endif
 
+/* 18 has other constraints among those that rows are checked for. */
+#if PG_VERSION_NUM >= 180000
+#define LS_CHECKS(target)			((target)->ri_CheckConstraintExprs)
+#define LS_CHECK_IS_ENFORCED(check)	((check)->ccenforced)
+#else
+#define LS_CHECKS(target)			((target)->ri_ConstraintExprs)
+#define LS_CHECK_IS_ENFORCED(check)	true
+#endif
+
 #endif							/* LS_COMPAT_H */

@@ -58,6 +58,8 @@ struct RowWriter
 	int			ndefaults;
 	AttrNumber *default_attnos;
 	ExprState **defaults;
+	int			nchecks;
+	ExprState **checks;
 	MemoryContext batch;		/* what the table needs for one */
 	TupleDesc	desc;			/* of the slots */
 	TupleTableSlot **slots;		/* room for WRITE_BATCH */
@@ -139,101 +141,130 @@ find_column(Relation rel, const WriterColumn *column, const ContactSource *conta
 }
 
 /*
- * What the columns of a table default to, ready to be run, kept for the session:
- * making it so costs as much as writing a row.  Good until a message comes that
- * the table has changed, or what a default calls.
+ * What is computed of the rows of a table, ready to be run, kept for the session:
+ * making it so costs more than writing a row.  Good until a message comes that
+ * the table has changed, or what is called there.
  */
-typedef struct Defaults
+typedef struct Computed
 {
 	Oid			relid;
 	bool		is_good;
-	int			count;
-	AttrNumber *attnos;
-	CachedExpression **values;
-} Defaults;
+	int			ndefaults;
+	AttrNumber *default_attnos;
+	CachedExpression **defaults;
+	int			nchecks;
+	CachedExpression **checks;	/* NULL: not enforced */
+} Computed;
 
 /* One each of the lead tables; more, while old ones have not been forgotten. */
-static Defaults known_defaults[8];
+static Computed known[8];
 
 static void
-forget_defaults(Datum arg, Oid relid)
+forget_computed(Datum arg, Oid relid)
 {
-	for (int i = 0; i < lengthof(known_defaults); i++)
-		if (relid == InvalidOid || known_defaults[i].relid == relid)
-			known_defaults[i].is_good = false;
+	for (int i = 0; i < lengthof(known); i++)
+		if (relid == InvalidOid || known[i].relid == relid)
+			known[i].is_good = false;
 }
 
 static void
-free_defaults(Defaults *defaults)
+free_computed(Computed *computed)
 {
-	while (defaults->count > 0)
-		FreeCachedExpression(defaults->values[--defaults->count]);
-	if (defaults->attnos)
-		pfree(defaults->attnos);
-	if (defaults->values)
-		pfree(defaults->values);
-	memset(defaults, 0, sizeof(Defaults));
+	for (int i = 0; i < computed->ndefaults; i++)
+		FreeCachedExpression(computed->defaults[i]);
+	for (int i = 0; i < computed->nchecks; i++)
+		if (computed->checks[i])
+			FreeCachedExpression(computed->checks[i]);
+	if (computed->default_attnos)
+		pfree(computed->default_attnos);
+	if (computed->defaults)
+		pfree(computed->defaults);
+	if (computed->checks)
+		pfree(computed->checks);
+	memset(computed, 0, sizeof(Computed));
 }
 
 static void
-read_defaults(Defaults *defaults, Relation rel)
+read_computed(Computed *computed, Relation rel)
 {
-	int			natts = RelationGetDescr(rel)->natts;
+	TupleDesc	desc = RelationGetDescr(rel);
+	int			nchecks = desc->constr ? desc->constr->num_check : 0;
 
-	free_defaults(defaults);
-	defaults->relid = RelationGetRelid(rel);
-	defaults->attnos = MemoryContextAlloc(CacheMemoryContext, sizeof(AttrNumber) * natts);
-	defaults->values = MemoryContextAlloc(CacheMemoryContext, sizeof(CachedExpression *) * natts);
-	defaults->is_good = true;	/* unless a message comes meanwhile */
-	for (AttrNumber attno = 1; attno <= natts; attno++)
+	free_computed(computed);
+	computed->relid = RelationGetRelid(rel);
+	computed->default_attnos = MemoryContextAlloc(CacheMemoryContext,
+												  sizeof(AttrNumber) * desc->natts);
+	computed->defaults = MemoryContextAlloc(CacheMemoryContext,
+											sizeof(CachedExpression *) * desc->natts);
+	computed->checks = MemoryContextAlloc(CacheMemoryContext,
+										  sizeof(CachedExpression *) * Max(nchecks, 1));
+	computed->is_good = true;	/* unless a message comes meanwhile */
+	for (AttrNumber attno = 1; attno <= desc->natts; attno++)
 	{
 		Node	   *value;
 
-		if (TupleDescAttr(RelationGetDescr(rel), attno - 1)->attisdropped)
+		if (TupleDescAttr(desc, attno - 1)->attisdropped)
 			continue;
 		value = build_column_default(rel, attno);
 		if (value == NULL)
 			continue;
-		defaults->values[defaults->count] = GetCachedExpression(value);
-		defaults->attnos[defaults->count++] = attno;
+		computed->defaults[computed->ndefaults] = GetCachedExpression(value);
+		computed->default_attnos[computed->ndefaults++] = attno;
+	}
+	for (; computed->nchecks < nchecks; computed->nchecks++)
+	{
+		ConstrCheck *check = &desc->constr->check[computed->nchecks];
+
+		computed->checks[computed->nchecks] = LS_CHECK_IS_ENFORCED(check) ?
+			GetCachedExpression(stringToNode(check->ccbin)) : NULL;
 	}
 }
 
 static bool
-are_good(const Defaults *defaults)
+are_good(const Computed *computed)
 {
-	for (int i = 0; i < defaults->count; i++)
-		if (!defaults->values[i]->is_valid)
+	for (int i = 0; i < computed->ndefaults; i++)
+		if (!computed->defaults[i]->is_valid)
 			return false;
-	return defaults->is_good;
+	for (int i = 0; i < computed->nchecks; i++)
+		if (computed->checks[i] && !computed->checks[i]->is_valid)
+			return false;
+	return computed->is_good;
 }
 
-static Defaults *
-get_defaults(Relation rel)
+static Computed *
+get_computed(Relation rel)
 {
 	static bool is_registered = false;
-	Defaults   *found = NULL;
+	Computed   *found = NULL;
 
 	if (!is_registered)
 	{
-		CacheRegisterRelcacheCallback(forget_defaults, (Datum) 0);
+		CacheRegisterRelcacheCallback(forget_computed, (Datum) 0);
 		is_registered = true;
 	}
-	for (int i = 0; i < lengthof(known_defaults); i++)
+	for (int i = 0; i < lengthof(known); i++)
 	{
-		if (known_defaults[i].relid == RelationGetRelid(rel))
+		if (known[i].relid == RelationGetRelid(rel))
 		{
-			found = &known_defaults[i];
+			found = &known[i];
 			break;
 		}
-		if (found == NULL && !known_defaults[i].is_good)
-			found = &known_defaults[i];
+		if (found == NULL && !known[i].is_good)
+			found = &known[i];
 	}
 	if (found == NULL)
-		found = &known_defaults[0];
+		found = &known[0];
 	if (found->relid != RelationGetRelid(rel) || !are_good(found))
-		read_defaults(found, rel);
+		read_computed(found, rel);
 	return found;
+}
+
+/* Ready to run: a copy, for what is called may make us read it anew. */
+static ExprState *
+prepare(const CachedExpression *expression)
+{
+	return ExecInitExpr((Expr *) copyObject(expression->expr), NULL);
 }
 
 /* Find the columns, and what the others default to. */
@@ -241,7 +272,7 @@ static bool
 find_columns(RowWriter *writer, const ContactSource *contacts)
 {
 	Bitmapset  *given = NULL;
-	Defaults   *defaults;
+	Computed   *computed;
 
 	writer->attnos = palloc(sizeof(AttrNumber) * writer->ncolumns);
 	for (int c = 0; c < writer->ncolumns; c++)
@@ -251,18 +282,20 @@ find_columns(RowWriter *writer, const ContactSource *contacts)
 			return false;
 		given = bms_add_member(given, writer->attnos[c]);
 	}
-	defaults = get_defaults(writer->rel);
-	writer->default_attnos = palloc(sizeof(AttrNumber) * Max(defaults->count, 1));
-	writer->defaults = palloc(sizeof(ExprState *) * Max(defaults->count, 1));
-	for (int d = 0; d < defaults->count; d++)
+	computed = get_computed(writer->rel);
+	writer->default_attnos = palloc(sizeof(AttrNumber) * Max(computed->ndefaults, 1));
+	writer->defaults = palloc(sizeof(ExprState *) * Max(computed->ndefaults, 1));
+	for (int d = 0; d < computed->ndefaults; d++)
 	{
-		if (bms_is_member(defaults->attnos[d], given))
+		if (bms_is_member(computed->default_attnos[d], given))
 			continue;
-		/* a copy, for what a default calls may make us read them anew */
-		writer->default_attnos[writer->ndefaults] = defaults->attnos[d];
-		writer->defaults[writer->ndefaults++] =
-			ExecInitExpr((Expr *) copyObject(defaults->values[d]->expr), NULL);
+		writer->default_attnos[writer->ndefaults] = computed->default_attnos[d];
+		writer->defaults[writer->ndefaults++] = prepare(computed->defaults[d]);
 	}
+	writer->nchecks = computed->nchecks;
+	writer->checks = palloc(sizeof(ExprState *) * Max(computed->nchecks, 1));
+	for (int i = 0; i < computed->nchecks; i++)
+		writer->checks[i] = computed->checks[i] ? prepare(computed->checks[i]) : NULL;
 	return true;
 }
 
@@ -317,6 +350,9 @@ ls_writer_begin(const char *table, const ContactSource *contacts,
 	writer->estate = CreateExecutorState();
 	writer->target = makeNode(ResultRelInfo);
 	InitResultRelInfo(writer->target, writer->rel, 0, NULL, 0);
+	/* else ExecConstraints would make them */
+	if (writer->nchecks > 0)
+		LS_CHECKS(writer->target) = writer->checks;
 	ExecOpenIndices(writer->target, false);
 	if (nkey > 0 && !find_arbiters(writer, nkey))
 	{
