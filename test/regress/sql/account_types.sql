@@ -59,7 +59,7 @@ begin
 		perform leadstream.disable(s), leadstream.drop_stream(s) from unnest('{any,both,contact}'::text[]) s;
 	end loop;
 	perform leadstream.detach('visit'), leadstream.detach('contact');
-	drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+	drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 	delete from leadstream.team;
 	delete from leadstream.stage;
 	drop table visit, contact;

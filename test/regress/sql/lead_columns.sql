@@ -127,6 +127,6 @@ rollback;
 \set VERBOSITY default
 update leadstream.stream set is_enabled = false;
 select leadstream.detach('visit'), leadstream.detach('contact');
-drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due cascade;
+drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema shop cascade;
