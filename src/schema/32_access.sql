@@ -104,6 +104,10 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+	-- Tables before streams: who renames a column holds its table and wants the
+	-- streams that name it.
+	perform leadstream.rule_problem(format('exists(%I)', a.kind)::leadstream.rule, '')
+	from (select o.kind from leadstream.activity_source o order by o.activity) as a;
 	-- Those that came past the triggers are at home from now on.  And one is
 	-- written in any case: by that others see that keys have changed.
 	update leadstream.stream s set home = leadstream._home()
