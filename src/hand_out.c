@@ -22,7 +22,8 @@
  *
  * Memberships that somebody is just removing are passed over, not waited for,
  * unless he has changed them before; those that are given leads are locked FOR
- * KEY SHARE, so who removes one waits and sees the leads.
+ * KEY SHARE, so who removes one, or deactivates the member, waits and sees the
+ * leads.
  *
  * Members and users are read past any rights, under the latest snapshot, as
  * the streams are.  Leads and events are written as the owner of the leads,
@@ -69,7 +70,7 @@ typedef struct Member
 	Datum		name;
 	int64		room;			/* how many more he may be handed */
 	bool		is_capped;
-	bool		is_held;		/* nobody can remove him any more */
+	bool		is_held;		/* nobody can remove or deactivate him any more */
 	ItemPointerData tid;
 	int			nleads;			/* of the present chunk */
 	Datum	   *leads;
@@ -241,7 +242,26 @@ take_turn(Circle *circle)
 	UnregisterSnapshot(snapshot);
 }
 
-/* Keep others from removing a member; false if somebody is about to. */
+/* May a member be given leads?  Asked again when he is held. */
+static bool
+is_active(const Member *member)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	KeyScan    *users = open_ids("sales_user", SALES_USER_ID, snapshot);
+	TupleTableSlot *user;
+	bool		isnull;
+	bool		result = read_row(users, member->id, &user) &&
+		DatumGetBool(slot_getattr(user, SALES_USER_IS_ACTIVE, &isnull));
+
+	ls_keyscan_close(users);
+	UnregisterSnapshot(snapshot);
+	return result;
+}
+
+/*
+ * Keep others from removing or deactivating a member; false if somebody is about
+ * to, or has done so since the members were read.
+ */
 static bool
 hold_member(Relation memberships, Member *member)
 {
@@ -259,7 +279,7 @@ hold_member(Relation memberships, Member *member)
 							  TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS, &failure);
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);
-	member->is_held = result == TM_Ok;
+	member->is_held = result == TM_Ok && is_active(member);
 	return member->is_held;
 }
 

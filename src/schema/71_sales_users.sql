@@ -148,6 +148,19 @@ comment on function leadstream.alter_sales_user(text, text, text, regrole, boole
 'changes what is given of a sales user and leaves the rest; an empty email removes it, and no_role takes the role away. '
 'In lead_event he goes on under the name he had then.';
 
+create function leadstream._hold_sales_user(id integer) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+	perform leadstream._hold('sales user', id::text, true);
+	perform from leadstream.team_member m where m.sales_user_id = id
+	order by m.team_id for update;
+end
+$$;
+comment on function leadstream._hold_sales_user(integer) is
+'waits for those who are assigning leads to a sales user or handing him some, and keeps others from it until the end of the transaction';
+
 create function leadstream._set_sales_user_active(name text, active boolean) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -157,7 +170,7 @@ declare
 begin
 	u := leadstream._sales_user(name);
 	if not active then
-		perform leadstream._hold('sales user', u.sales_user_id::text, true);
+		perform leadstream._hold_sales_user(u.sales_user_id);
 	end if;
 	update leadstream.sales_user o set is_active = active
 	where o.sales_user_id = u.sales_user_id and o.is_active <> active;
@@ -190,7 +203,7 @@ begin
 end
 $$;
 comment on function leadstream.deactivate_sales_user(text) is
-'a sales user keeps the leads he has and is given no more. Waits for those who are assigning leads to him.';
+'a sales user keeps the leads he has and is given no more. Waits for those who are assigning leads to him, or handing him some.';
 
 -- His open leads, in one of his teams or in all.
 create function leadstream._open_leads(sales_user_id integer, of_team integer default null) returns bigint
@@ -227,9 +240,7 @@ declare
 begin
 	perform leadstream._need_fresh('drop_sales_user()');
 	u := leadstream._sales_user(name);
-	perform leadstream._hold('sales user', u.sales_user_id::text, true);
-	-- Waits for those who are handing him leads.
-	perform from leadstream.team_member m where m.sales_user_id = u.sales_user_id for update;
+	perform leadstream._hold_sales_user(u.sales_user_id);
 	leads := leadstream._open_leads(u.sales_user_id);
 	if leads > 0 then
 		raise exception 'sales user "%" has open leads', name

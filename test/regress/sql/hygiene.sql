@@ -83,6 +83,7 @@ insert into listed select 'acts', unnest('{
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
 	_execute_for_contacts,_create_event_views,_create_history_views,_create_funnel_views,_create_count_views,_create_report_views,
+	_hold_sales_user,
 	_secure_lead_tables,_grant_lead_tables,_create_lead_tables,_create_due_table,_create_score_table,_create_score_view,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
 	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
 	_await_lead_writers,_rename_stage,_lead,_note_event,_merge_leads,
