@@ -222,9 +222,9 @@ begin
 		'created: the lead came to the board; matched: a further stream came to it; stage: it was moved; reopened: by a new match; '
 		'assigned, hidden, unhidden, note, merged; unmatched: clear() took a stream off it; deleted; cleared: with the last of its streams';
 		comment on column leadstream.lead_event.old is
-		'what was before: the stage, or the sales user; of merged the key of the contact that is gone';
+		'what was before: the stage, or the sales user; of merged the key of the contact that is gone, and of matched, where the match came with a merged lead, since when that had it';
 		comment on column leadstream.lead_event.new is
-		'what is from then on: the stage, or the sales user; null: nobody';
+		'what is from then on: the stage, or the sales user; of deleted the lead that it was merged with; null: nobody';
 		comment on column leadstream.lead_event.note is
 		'what people said to it, such as the reason, or the streams that did it';
 		comment on column leadstream.lead_event.stream_id is

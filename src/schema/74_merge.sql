@@ -59,8 +59,12 @@ begin
 	select l.is_manual, l.assignee_id, l.is_hidden, l.stage into gone
 	from leadstream.lead l where l.lead_id = loser;
 
-	insert into leadstream.lead_event (lead_id, contact_id, team_id, at, actor, what, note, stream_id)
+	insert into leadstream.lead_event (lead_id, contact_id, team_id, at, actor, what, old, note, stream_id)
 	select l.lead_id, l.contact_id, l.team_id, moment, leadstream._actor(), 'matched',
+		   (select to_char(min(coalesce(e.old::timestamptz, e.at)) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.USZ')
+			from leadstream.lead_event e
+			where e.lead_id = loser and e.stream_id = o.stream_id
+			  and e.what in ('created', 'matched')),
 		   format('%s (merged)', s.stream), o.stream_id
 	from leadstream.lead l, leadstream.lead_match o
 	join leadstream.stream s on s.stream_id = o.stream_id
@@ -79,7 +83,7 @@ begin
 		created_at = excluded.created_at, origin = excluded.origin, evidence = excluded.evidence
 	where excluded.matched_at > m.matched_at;
 
-	perform leadstream._note_event(loser, moment, 'deleted', gone.stage, null,
+	perform leadstream._note_event(loser, moment, 'deleted', gone.stage, survivor::text,
 								   format('merged with lead %s', survivor));
 	delete from leadstream.lead l where l.lead_id = loser;
 	update leadstream.lead l

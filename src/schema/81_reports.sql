@@ -126,8 +126,8 @@ begin
 		comment on column leadstream.lead_events.lead_id is 'number of the lead; it may be gone';
 		comment on column leadstream.lead_events.at is 'when it happened';
 		comment on column leadstream.lead_events.what is 'created, matched (by a further stream), stage (moved), renamed (its stage got another name), reopened (by a new match), assigned, hidden, unhidden, note, merged, unmatched (one of its streams was cleared), cleared (the last of them was) or deleted';
-		comment on column leadstream.lead_events.old is 'what was before: the stage, or the sales user';
-		comment on column leadstream.lead_events.new is 'what is from then on: the stage, or the sales user; null: nobody, or nothing of the kind';
+		comment on column leadstream.lead_events.old is 'what was before: the stage, or the sales user; of merged the key of the contact that is gone, and of matched, where the match came with a merged lead, since when that had it';
+		comment on column leadstream.lead_events.new is 'what is from then on: the stage, or the sales user; of deleted the lead that it was merged with; null: nobody, or nothing of the kind';
 		comment on column leadstream.lead_events.note is 'what somebody said to it, or the names of the streams that did it';
 		comment on column leadstream.lead_events.actor is 'the role that did it; of a match, the one whose row made it';
 		comment on column leadstream.lead_events.stream is 'the stream that did it; null: a person, or a stream that was dropped';
@@ -287,12 +287,15 @@ as $$
 begin
 	perform leadstream._execute_for_contacts($ddl$
 		create or replace view leadstream._lead_entry as
-		select e.lead_id, e.team, coalesce(e.stream_id, 0) as stream_id, min(e.at) as entered_at, e.account
+		select e.lead_id, e.team, coalesce(e.stream_id, 0) as stream_id,
+			   min(case when e.what = 'matched' and e.old is not null then e.old::timestamptz else e.at end) as entered_at, e.account
 		from leadstream._lead_event e
-		where e.what = 'created' or e.what = 'matched'
+		where (e.what = 'created' or e.what = 'matched')
+		  and (e.stream_id is null
+			   or e.lead_id not in (select d.lead_id from leadstream.lead_event d where d.what = 'deleted' and d.new is not null))
 		group by e.lead_id, e.team, coalesce(e.stream_id, 0), e.account;
 		comment on view leadstream._lead_entry is
-		'each stream of each lead, and since when: when it made the lead, or first came to it; one line without a stream for a lead made by hand';
+		'each stream of each lead, and since when: when it made the lead, or first came to it; one line without a stream for a lead made by hand. What streams brought of a lead that was merged goes on with the other one';
 
 		create or replace view leadstream._lead_step as
 		select e.account, e.team, e.stream_id, e.lead_id, e.entered_at, c.stage,
@@ -333,7 +336,7 @@ begin
 		left join leadstream._known_stage s on s.account = l.account and s.stage = l.stage
 		left join leadstream._known_stage d on d.account = '' and d.stage = l.stage;
 		comment on view leadstream.funnel is
-		'entry cohorts: of the leads that a stream brought to a team in a month, how many have reached each stage; a line for each stream, team, month and stage. What was cleared or deleted since still counts';
+		'entry cohorts: of the leads that a stream brought to a team in a month, how many have reached each stage; a line for each stream, team, month and stage. What was cleared or deleted since still counts, and two leads that were merged count as one';
 		comment on column leadstream.funnel.stream is 'the stream that brought them; null: they were made by hand; # and its number: it was dropped';
 		comment on column leadstream.funnel.team is 'team on whose board the leads are, or were';
 		comment on column leadstream.funnel.month is 'first day of the month in which they entered, in the zone of attach_contacts()';

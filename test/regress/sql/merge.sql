@@ -133,6 +133,29 @@ select contact_id, stage from leadstream.lead where contact_id ~ '^[xy]' order b
 select e.lead_id = (select min(o.lead_id) from leadstream.lead_event o where o.contact_id = 'y6') as is_older
 from leadstream.lead_event e where e.contact_id = 'y6' and e.what = 'merged';
 
+-- The funnel counts a merged lead once for each stream, from when it came.
+create function pg_temp.entered() returns table (stream text, month date, entered bigint, present numeric) language sql as
+	'select stream, month, max(entered), sum(present) from leadstream.funnel where team = ''Funnel'' group by 1, 2 order by 1, 2';
+select leadstream.create_team('Funnel') > 0 as made;
+select leadstream.create_stream(s, format('exists(visit where url = %L)', '/' || s)::leadstream.rule, '{Funnel}') > 0 as made from unnest('{both,one}'::text[]) s;
+select leadstream.enable(s) from unnest('{both,one}'::text[]) s;
+insert into contact values ('f1', ''), ('f2', ''), ('f3', '');
+set leadstream.clock = '2026-04-01 12:00Z';
+insert into visit (contact_id, at, url) values ('f1', '2026-04-01', '/both'), ('f2', '2026-04-01', '/both'), ('f2', '2026-04-01', '/one');
+set leadstream.clock = '2026-05-01 12:00Z';
+insert into visit (contact_id, at, url) values ('f3', '2026-05-01', '/both');
+select * from pg_temp.entered();
+select leadstream.move_contact('f1', 'Won') as moved;
+set leadstream.clock = '2026-06-01 12:00Z';
+select leadstream.merge_contacts('f2', 'f1') as merged;
+select * from pg_temp.entered();
+select leadstream.move_contact('f3', 'Won') as moved;
+update leadstream.lead set created_at = '2026-01-01' where contact_id = 'f3' and stage = 'Won';
+set leadstream.clock = '2026-07-01 12:00Z';
+select leadstream.merge_contacts('f1', 'f3') as merged;
+select * from pg_temp.entered();
+select leadstream.disable(s) from unnest('{both,one}'::text[]) s;
+
 set client_min_messages = warning;
 select leadstream.disable(s) from unnest('{Visitors,Buyers}'::text[]) s;
 select leadstream.detach('visit');
