@@ -33,6 +33,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/datum.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -66,13 +67,13 @@ struct RowWriter
 	int			nslots;			/* made so far */
 };
 
-/* Is it the foreign key of the column on the contacts' key? */
+/* Is it the foreign key of contact_id on the contacts' key? */
 static bool
-is_contact_key(Relation rel, Oid constraint, const ContactSource *contacts)
+is_contact_key(Relation rel, List *keys, Oid constraint, const ContactSource *contacts)
 {
 	ListCell   *lc;
 
-	foreach(lc, RelationGetFKeyList(rel))
+	foreach(lc, keys)
 	{
 		ForeignKeyCacheInfo *key = lfirst(lc);
 
@@ -93,8 +94,9 @@ is_contact_key(Relation rel, Oid constraint, const ContactSource *contacts)
 static bool
 is_plain(Relation rel, const ContactSource *contacts)
 {
-	TriggerDesc *triggers = rel->trigdesc;
 	TupleDesc	desc = RelationGetDescr(rel);
+	List	   *keys = RelationGetFKeyList(rel);
+	TriggerDesc *triggers = rel->trigdesc;	/* good until a catalog is read */
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION || rel->rd_rel->relispartition ||
 		rel->rd_rules != NULL ||
@@ -109,7 +111,7 @@ is_plain(Relation rel, const ContactSource *contacts)
 
 		if (TRIGGER_FOR_INSERT(trigger->tgtype) &&
 			!(RI_FKey_trigger_type(trigger->tgfoid) == RI_TRIGGER_FK &&
-			  is_contact_key(rel, trigger->tgconstraint, contacts)))
+			  is_contact_key(rel, keys, trigger->tgconstraint, contacts)))
 			return false;
 	}
 	return true;
@@ -473,11 +475,7 @@ ls_writer_write(RowWriter *writer, Datum **columns, bool **nulls, int nrows,
 		make_slots(writer, n);
 		oldcontext = MemoryContextSwitchTo(writer->batch);
 		for (int i = 0; i < n; i++)
-		{
 			fill_slot(writer, writer->slots[i], columns, nulls, start + i);
-			if (ids)
-				ids[start + i] = writer->slots[i]->tts_values[0];
-		}
 		nmet = write_slots(writer, n, is_met);
 		if (nmet > 0)
 			delete_met(writer, n, is_met);
@@ -486,7 +484,14 @@ ls_writer_write(RowWriter *writer, Datum **columns, bool **nulls, int nrows,
 			if (is_met[i])
 				left[nleft++] = start + i;
 		for (int i = 0; i < n; i++)
+		{
+			bool		isnull;
+
+			if (ids)
+				ids[start + i] = datumCopy(slot_getattr(writer->slots[i], 1, &isnull),
+										   FLOAT8PASSBYVAL, sizeof(int64));
 			ExecClearTuple(writer->slots[i]);
+		}
 		MemoryContextReset(writer->batch);
 	}
 	PopActiveSnapshot();

@@ -41,7 +41,7 @@ extern RowWriter *ls_writer_begin(const char *table, const ContactSource *contac
  * Write rows: columns[c][i] is the value of the i-th, nulls (or one of them)
  * may be NULL.  Returns how many were written; left[] are the others in their
  * order, of which somebody has written the key, or is about to (NULL if nkey
- * is 0).  ids[i], unless NULL, is what the table's first column became.
+ * is 0).  ids[i], unless NULL, is what the table's first column became, an int8.
  */
 extern int	ls_writer_write(RowWriter *writer, Datum **columns, bool **nulls, int nrows,
 							Datum *ids, int *left);
