@@ -172,7 +172,10 @@ append_rows_of_contact(Chunk *result, uint64 serial, const Candidate *candidate,
 	}
 }
 
-/* Add a rule of each score that is kept of a contact: one is enough for it to be looked at. */
+/*
+ * Add the rules of the sets of which scores are kept of a contact, whatever they
+ * ask for.
+ */
 static void
 append_scores(Chunk *result, uint64 serial, const Candidate *candidate, const RowPlace *place,
 			  Snapshot snapshot)
@@ -189,9 +192,9 @@ append_scores(Chunk *result, uint64 serial, const Candidate *candidate, const Ro
 	{
 		CachedScoreSet *score_set = ls_streams_score_set(set, scores[i].score_set_id);
 
-		if (score_set && score_set->nrules > 0)
+		for (int k = 0; score_set && k < score_set->nrules; k++)
 		{
-			IndexHits	hits = {.n = 1, .streams = &score_set->rules[0]->stream_id};
+			IndexHits	hits = {.n = 1, .streams = &score_set->rules[k]->stream_id};
 
 			append_found(result, serial, candidate, place, NULL, NULL, &hits);
 		}

@@ -17,7 +17,7 @@ as $$
 	select t.leads from leadstream._tick(null) as t
 $$;
 comment on function leadstream.tick() is
-'makes the leads that time alone has brought about since the last call: matched_at is the instant at which the rule turned true. '
+'makes the leads that time alone has brought about since the last call: matched_at is the instant at which the rule turned true. Brings the scores that are kept up to date, too. '
 'Returns how many leads were made. To be called by a scheduler, as often as wished; waits for nobody, and several may run at once.';
 revoke execute on function leadstream.tick() from public;
 
@@ -39,6 +39,6 @@ begin
 end
 $$;
 comment on procedure leadstream.tick_batches(integer, bigint) is
-'the same in transactions of their own, each for so many contacts and streams that are due, so that no contact stays locked for long: for schedulers, and after a pause. '
+'the same in transactions of their own, each for so many contacts and streams, or scores, that are due, so that no contact stays locked for long: for schedulers, and after a pause. '
 'leads returns how many were made.';
 revoke execute on procedure leadstream.tick_batches(integer, bigint) from public;
