@@ -272,7 +272,10 @@ find_choice(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
 	id.time_attno = time_attno;
 	choice = hash_search(choices, &id, HASH_ENTER, &found);
 	if (!found)
+	{
 		choice->is_good = false;
+		choice->index = InvalidOid; /* forget_choices may come before one is found */
+	}
 	return choice;
 }
 
