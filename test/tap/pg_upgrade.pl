@@ -5,6 +5,7 @@
 # pg_config.  Where none is later than the one that is tested, that one, for
 # pg_upgrade does the same then.  A later one is copied, for leadstream to be built
 # for it and installed beside it: a server finds its folders relative to its program.
+# So is any from 18 on, whose pg_upgrade looks for libraries there alone.
 
 use strict;
 use warnings;
@@ -38,10 +39,11 @@ my ($there) = sort { major_of($b) <=> major_of($a) }
 BAIL_OUT("LEADSTREAM_UPGRADE_TO=$ENV{LEADSTREAM_UPGRADE_TO} has no pg_upgrade or no development files")
   if $ENV{LEADSTREAM_UPGRADE_TO} && !$there;
 my $is_later = $there && major_of($there) > $here;
+my $is_copied = $is_later || ($there && $here >= 18);
 my $way = $is_later ? "$here to " . major_of($there) : "$here to another cluster of $here";
 
-# leadstream for the later major; where its programs are then.
-sub install_later
+# leadstream for a copy of that PostgreSQL; where its programs are then.
+sub install_copy
 {
 	my $stage = PostgreSQL::Test::Utils::tempdir() . '/stage';
 	my $tree = PostgreSQL::Test::Utils::tempdir() . '/tree';
@@ -88,7 +90,7 @@ cmp_ok($old->safe_psql('postgres', "select count(*) from $_"), '>', 5, "there is
 # the same.
 sub knows_marks { return slurp_file("$_[0]/postgres") =~ /\bpg_attver\b/ }
 my $oldbin = ask('pg_config', 'bindir');
-my $newbin = $is_later ? install_later() : $oldbin;
+my $newbin = $is_copied ? install_copy() : $oldbin;
 if (knows_marks($oldbin) && !knows_marks($newbin))
 {
 	diag(ask($there, 'version') . ' is older than this release: marks of columns are taken off');
@@ -104,11 +106,11 @@ $old->stop;
 # The same elsewhere
 # --------------------------------------------------------------------------
 
-my $new = PostgreSQL::Test::Cluster->new('new', $is_later ? (install_path => dirname($newbin)) : ());
+my $new = PostgreSQL::Test::Cluster->new('new', $is_copied ? (install_path => dirname($newbin)) : ());
 {
 	# the settings that show this server its extension are not for another
 	local %ENV = %ENV;
-	delete $ENV{TEMP_CONFIG} if $is_later;
+	delete $ENV{TEMP_CONFIG} if $is_copied;
 	$new->init(extra => [ '--no-locale', '-E', 'UTF8', $is_later && major_of($there) >= 18 && $here < 18 ? '--no-data-checksums' : () ]);
 }
 chdir $PostgreSQL::Test::Utils::tmp_check or die;
