@@ -217,7 +217,7 @@ ls_chunk_write_dues(Chunk *chunk)
 			continue;
 		/* who lost a lead is a tick's to look at, when it is sure to see all rows */
 		if (!settlement->is_tick && !is_match && note->has_entry && note->entry.is_seed &&
-			note->entry.arrival && note->entry.at <= chunk->clock + 1)
+			note->entry.arrival && note->entry.at <= chunk->clock)
 			continue;
 		if (settlement->is_tick)
 			settlement->settled++;
