@@ -344,6 +344,7 @@ ls_paths_probe(AccessPaths *paths, TupleTableSlot *slot, const uint64 **digests)
 	MemoryContext oldcontext;
 	int			ndigests = 0;
 
+	*digests = paths->digests;
 	if (paths->nfields == 0)
 		return 0;
 	if (paths->last_attno > 0)
