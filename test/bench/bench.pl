@@ -82,8 +82,13 @@ my @lines = (
   [window_bulk => 'every row counts 30 days in vain, two a contact: INSERT … SELECT', '×', 2.2],
   [window_one => 'every row counts 30 days in vain: one row', '×', 1.25],
   [window_ten => 'ten such windows against one: INSERT … SELECT', '×', 1.15],
-  [score_bulk => 'a score of 20 rules, every row earns in vain: INSERT … SELECT', '×', 2.5],
-  [score_one => 'a score of 20 rules, every row earns in vain: one row', '×', 1.3],
+  [score_bulk => 'a stream compares a score of 20 rules, every row earns in vain: INSERT … SELECT', '×', 2.5],
+  [score_one => 'a stream compares a score of 20 rules, every row earns in vain: one row', '×', 1.3],
+  [kept_bulk => 'a kept score of 20 rules, every row is of two that pay already: INSERT … SELECT', '×', 2.5],
+  [kept_one => 'a kept score of 20 rules, every row is of two that pay already: one row', '×', 1.3],
+  [kept_changed_bulk => 'a kept score of 20 rules, every row changes it: INSERT … SELECT', '×', 2.5],
+  [kept_changed_one => 'a kept score of 20 rules, every row changes it: one row', '×', 1.3],
+  [kept_read => 'the 50 contacts with the highest kept score, of 100,000', 'ms', 500],
   [lead_some => '1 % of rows make a lead: INSERT … SELECT', '×', 1.10],
   [lead_all => 'every row makes a lead: INSERT … SELECT', '×', 1.8],
   [hot => grouped(min(10_000, $streams)) . ' streams on one hot url, 1 % of rows: INSERT … SELECT', '×', 1.3],
@@ -269,6 +274,7 @@ sub sql_file {
 #   mix     with the streams of mix.sql; visits into the table of the bars
 #   bare    the same, where "visit" is the bare table
 #   lines   for lines with streams of their own
+#   scores  for lines of scores, which are kept of every contact
 #   small   a tenth of the visits
 #   history as many activities as fetch_history is to read
 #   clock   where contacts are due and many more wait
@@ -289,6 +295,7 @@ my %how = (
     sql_file('bare', 'mix.sql', streams => $streams);
   },
   lines => sub { },
+  scores => sub { make_scores('scores') },
   small => sub {
     sql_file('small', 'data.sql', below => $below / 10, rows => $rows);
     sql_file('small', 'rivals.sql');
@@ -326,6 +333,29 @@ sub make_queue {
     select contact_id, stream_id, run, now() + random() * interval '1000 days' + interval '1 day', false
     from contact, leadstream.stream where stream <> 'silent'});
   $s->sql('vacuum analyze leadstream.due, leadstream.stream');
+  $s->close;
+  return;
+}
+
+# A set of twenty rules: two concern every row, and all contacts have their points; 18
+# concern one folder each, and nobody has them all.
+sub make_scores {
+  my $db = shift;
+  my $s = Session->new($db);
+  $s->sql(q{insert into visit (contact_id, url, occurred_at)
+    select c.contact_id, '/shop/products/100/page', now() - i * interval '10 days'
+    from contact c, generate_series(1, 3) i
+    where (select count(*) from visit v where v.contact_id = c.contact_id and v.occurred_at > now() - interval '80 days') < 3});
+  $s->sql(q{select leadstream.create_score_set('bench');
+    select leadstream.create_score_rule('bench', 'any page', 'exists(visit within 90 days)', 10);
+    select leadstream.create_score_rule('bench', 'three pages', 'count(visit within 90 days) >= 3', 5);
+    select leadstream.create_score_rule('bench', 'folder ' || i,
+      format('exists(visit where url like %L within 90 days)', '/shop/products/' || i || '/%')::leadstream.rule, 5)
+    from generate_series(1, 18) i});
+  $s->sql(q{call leadstream.rescore('bench', 10000)});
+  $s->sql('create table kept_before as select contact_id, points, paying, next_at from leadstream.score');
+  $s->sql('insert into rival_kept select contact_id, points from leadstream.score');
+  $s->sql('vacuum analyze');
   $s->close;
   return;
 }
@@ -481,19 +511,18 @@ sub pinned {
   return @result;
 }
 
-my %script = (
-  one => '\set contact random(1, 100000)
-\set folder random(0, 499)
+my %folders = (one => 'random(0, 499)', kept => 'random(100, 499)', kept_changed => 'random(1, 18)');
+for my $name (keys %folders) {
+  open my $file, '>', "$work/$name.pgbench" or die $!;
+  print $file '\set contact random(1, 100000)
+\set folder ' . $folders{$name} . '
 \set page random(0, 4999)
 \set campaign random(0, 199)
 \set size random(0, 999)
 \set duration random(0, 299)
 insert into visit (contact_id, url, utm, size, duration)
   values (:contact, \'/shop/products/\' || :folder || \'/page-\' || :page, \'newsletter-\' || :campaign, :size, :duration);
-');
-for (keys %script) {
-  open my $file, '>', "$work/$_.pgbench" or die $!;
-  print $file $script{$_};
+';
 }
 
 # [latency in µs, when it ended], one a transaction.
@@ -511,10 +540,10 @@ sub latencies {
 }
 
 sub pgbench {
-  my ($db, $transactions) = @_;
+  my ($db, $transactions, $script) = @_;
   unlink glob "$work/pgbench.log*";
   my $taskset = defined $pin ? "taskset -c $pin" : '';
-  my $said = `$taskset pgbench -n -M prepared -c 1 -t $transactions -f $work/one.pgbench -l --log-prefix=$work/pgbench.log $db 2>&1`;
+  my $said = `$taskset pgbench -n -M prepared -c 1 -t $transactions -f $work/$script.pgbench -l --log-prefix=$work/pgbench.log $db 2>&1`;
   die "pgbench: $said\n" if $?;
   # A session meets what it has to know of in the first half, and lives on in the second;
   # some transactions are interrupted by what is not ours.
@@ -527,10 +556,10 @@ sub pgbench {
 
 # Microseconds a transaction, as the mean of the second half but for its slowest twentieth.
 sub one_row {
-  my ($s, $db, $who, $seconds) = @_;
+  my ($s, $db, $who, $seconds, $script) = @_;
   set_triggers($s, 'visit', $who);
-  my $us = pgbench($db, 100);
-  return pgbench($db, max(100, int $seconds * 1e6 / $us));
+  my $us = pgbench($db, 100, $script);
+  return pgbench($db, max(100, int $seconds * 1e6 / $us), $script);
 }
 
 sub one_row_rounds {
@@ -544,10 +573,10 @@ sub one_row_rounds {
         $s->sql('checkpoint');
       },
       map {
-        my ($name, $who, $prepare) = @$_;
+        my ($name, $who, $prepare, $script) = @$_;
         $name => sub {
           $prepare->() if $prepare;
-          return one_row($s, $db, $who, $who =~ /^(none|ours)$/ ? $seconds : $seconds / 2);
+          return one_row($s, $db, $who, $who =~ /^(none|ours)$/ ? $seconds : $seconds / 2, $script || 'one');
         }
       } @variants);
   });
@@ -866,18 +895,8 @@ part window => [qw(window_bulk window_one window_ten)], sub {
 };
 
 part score => [qw(score_bulk score_one)], sub {
-  # Of its rules two concern every row, and 18 one folder each; nobody has them all.
-  database('lines');
-  my $setup = Session->new('lines');
-  $setup->sql(q{select leadstream.create_score_set('bench');
-    select leadstream.create_score_rule('bench', 'any page', 'exists(visit within 90 days)', 10);
-    select leadstream.create_score_rule('bench', 'three pages', 'count(visit within 30 days) >= 3', 5);
-    select leadstream.create_score_rule('bench', 'folder ' || i,
-      format('exists(visit where url like %L within 90 days)', '/shop/products/' || i || '/%')::leadstream.rule, 5)
-    from generate_series(1, 18) i}) if !$setup->sql('select 1 from leadstream.score_set');
-  $setup->close;
-  my $control = own_streams('lines', q{select 'score', 'score(''bench'') >= 100'});
-  my $s = Session->new('lines');
+  my $control = own_streams('scores', q{select 'score', 'score(''bench'') >= 100'});
+  my $s = Session->new('scores');
   my $v = alternate($rounds, 'µs', undef, map {
     my $who = $_;
     $who => sub { bulk($s, 'visit', $who, rows => $who eq 'score' ? $few_rows : min($line_rows, rows_for($who))) }
@@ -886,9 +905,43 @@ part score => [qw(score_bulk score_one)], sub {
   $s->close;
   report(score_bulk => ratio($v->{ours}, $v->{none}), 'foreign key', ratio($v->{key}, $v->{none}),
     'PL/pgSQL, no lock', ratio($v->{score}, $v->{none}), 'all computed anew by SQL', with_unit($again, 'ms'));
-  $v = one_row_rounds('lines', $control, map { [$_, $_] } 'none', 'ours', 'score', 'key');
+  $v = one_row_rounds('scores', $control, map { [$_, $_] } 'none', 'ours', 'score', 'key');
   report(score_one => ratio($v->{ours}, $v->{none}), 'foreign key', ratio($v->{key}, $v->{none}),
     'PL/pgSQL, no lock', ratio($v->{score}, $v->{none}));
+};
+
+part kept => [qw(kept_bulk kept_one kept_changed_bulk kept_changed_one kept_read)], sub {
+  my $control = Session->new(database('scores'));
+  enable_streams($control, 'false');
+  my $restore = sub {
+    $control->sql('update leadstream.score s set (points, paying, next_at) = (k.points, k.paying, k.next_at)
+      from kept_before k where k.contact_id = s.contact_id and k.paying <> s.paying');
+    $control->sql('update rival_kept r set points = k.points from kept_before k where k.contact_id = r.contact_id and k.points <> r.points');
+    $control->sql('vacuum leadstream.score, rival_kept');
+  };
+  # Of these folders no rule speaks; of those a contact has at most a few.
+  my %line = (kept => ["'/shop/products/' || 100 + n % 400 || '/page'", 'kept'],
+    kept_changed => ["'/shop/products/' || 1 + n % 18 || '/page'", 'kept_changed']);
+  for my $id ('kept', 'kept_changed') {
+    my ($url, $script) = @{ $line{$id} };
+    my $s = Session->new('scores');
+    my $v = alternate($rounds, 'µs', sub { $control->sql('vacuum leadstream.score, rival_kept') }, map {
+      my $who = $_;
+      "$id $who" => sub { bulk($s, 'visit', $who, url => $url, rows => $who eq 'keep' ? $few_rows : $line_rows) }
+    } 'none', 'ours', 'keep');
+    my $again = median(map { $s->ms('select count(*), sum(points) from rival_scores') } 1 .. 3);
+    $s->close;
+    report("${id}_bulk" => ratio($v->{"$id ours"}, $v->{"$id none"}), 'PL/pgSQL that keeps a column, no lock, no expiry',
+      ratio($v->{"$id keep"}, $v->{"$id none"}), 'all computed anew by SQL', with_unit($again, 'ms'));
+    $v = one_row_rounds('scores', $control, map { [$_, $_, $restore, $script] } 'none', 'ours', 'keep');
+    report("${id}_one" => ratio($v->{ours}, $v->{none}), 'PL/pgSQL that keeps a column, no lock, no expiry', ratio($v->{keep}, $v->{none}));
+  }
+  $restore->();
+  my $v = alternate($rounds, 'ms', undef,
+    ours => sub { $control->ms(q{select * from leadstream.scores where score_set = 'bench' order by points desc limit 50}) },
+    total => sub { $control->ms('select * from leadstream.scores order by total desc limit 50') },
+    anew => sub { $control->ms('select * from rival_scores order by points desc limit 50') });
+  report(kept_read => figure(@{ $v->{ours} }), 'by the total of all sets', figure(@{ $v->{total} }), 'computed anew by SQL', figure(@{ $v->{anew} }));
 };
 
 part lead => [qw(lead_some lead_all)], sub {

@@ -108,12 +108,14 @@ begin
 end
 $make$;
 
--- A score of 20 rules, for one contact, whose rows are read once, and for all.
+-- A score of 20 rules, for one contact, whose rows are read once, and for all.  What is
+-- kept of it stays when points expire.
+create table rival_kept (contact_id bigint primary key, points int not null);
 do $make$
 declare
   points constant text := (select string_agg(format('5 * max((url like %L)::int)', '/shop/products/' || i || '/%'), ' + ')
     from generate_series(1, 18) i)
-    || ' + 10 + 5 * (count(*) filter (where occurred_at > now() - interval ''30 days'') >= 3)::int';
+    || ' + 10 + 5 * (count(*) >= 3)::int';
 begin
   execute format($f$
     create function rival_score() returns trigger language plpgsql as $$
@@ -125,6 +127,17 @@ begin
       if points >= 100 then
         insert into rival_lead values (new.contact_id, 1) on conflict do nothing;
       end if;
+      return null;
+    end
+    $$;
+    create function rival_keep() returns trigger language plpgsql as $$
+    declare
+      now_has int;
+    begin
+      select %1$s into now_has from visit
+      where contact_id = new.contact_id and occurred_at > now() - interval '90 days' and occurred_at <= now();
+      insert into rival_kept as k values (new.contact_id, now_has)
+        on conflict (contact_id) do update set points = excluded.points where k.points <> excluded.points;
       return null;
     end
     $$;
