@@ -4,8 +4,9 @@
 # with savepoints and two-phase commit; others enable, disable, clear, fetch and
 # alter streams, backends are killed, the server is restarted in immediate mode.
 # While it goes on and at its end the leads are exactly what the committed rows
-# say (see lib/LeadWorld.pm), and the server's log has no complaint that the
-# workload does not explain.
+# say (see lib/LeadWorld.pm), and so are the scores that are kept, but for what
+# ticks are behind with; and the server's log has no complaint that the workload
+# does not explain.
 #
 # LS_TORTURE_SECONDS: how long, 60 if not said.  The ten minutes of a full run:
 #   LS_TORTURE_SECONDS=600 test/run.sh --limit 900 tap torture
@@ -54,9 +55,23 @@ $LeadWorld::streams{scored} = [
 	  + case when c.country = 'SE' then 3 else 0 end) >= 12},
 	'{partners}'
 ];
+# What the set "kept" pays of a contact c, however it is altered: rules that may
+# lose their points, some of them soon, and one over what a person writes.
+my $kept_points = q{
+	case when exists (select from form f where f.contact_id = c.id) then 7 else 0 end
+	+ case when (select count(*) from visit v where v.contact_id = c.id and v.url = '/pricing') between 1 and 4 then 11 else 0 end
+	+ case when c.country is distinct from 'SE' and c.score >= 20 then -3 else 0 end
+	+ case when (select count(*) from visit v where v.contact_id = c.id and v.at > %1$s - interval '1 second' and v.at <= %1$s) >= 2 then 100 else 0 end};
+
 $node->safe_psql(
 	'postgres', q{
 	create extension amcheck;
+	select leadstream.create_score_set('kept');
+	select leadstream.create_score_rule('kept', 'form', 'exists(form)', 7);
+	select leadstream.create_score_rule('kept', 'pricing', 'count(visit where url = ''/pricing'') between 1 and 4', 11);
+	select leadstream.create_score_rule('kept', 'foreigner', 'country <> ''SE'' and score >= 20', -3);
+	select leadstream.create_score_rule('kept', 'busy', 'count(visit within 1 second) >= 2', 100);
+	select leadstream.create_score_set('passing');
 	select leadstream.create_score_set('engagement');
 	select leadstream.create_score_rule('engagement', 'form', 'exists(form)', 5);
 	select leadstream.create_score_rule('engagement', 'visits', 'count(visit) >= 3', 5);
@@ -212,7 +227,7 @@ sub check
 	my ($query) = @_;
 
 	$query =~ s/\s+/ /g;
-	return "select case when q.found <> '' then q.found::integer end from (select ($query) as found) as q;\n";
+	return "select case when q.found <> '' then q.found::integer end from (select ($query) as found offset 0) as q;\n";
 }
 
 # After clear nothing of the stream may appear, after fetch_history nothing may
@@ -284,8 +299,44 @@ select leadstream.fetch_history(array['altered', 'extra']);
 \sleep 30 ms
 };
 
+my $misscored = q{
+	select coalesce(string_agg(format('contact %s in %s: kept %s, computed %s', v.contact_id, v.score_set, v.kept, v.computed), '; '), '')
+	from leadstream.verify_scores() v};
 my $checker = check(join ' || ', map { '(' . mismatches($_) . ')' } sort keys %LeadWorld::streams)
   . "\\sleep 300 ms\n";
+
+# A set that changes between the snapshot and the judging is judged as it is now.
+my $auditor = "begin;\nlock table leadstream.score_set in share mode;\n" . check($misscored) . "commit;\n\\sleep 200 ms\n";
+
+# Two of the first are at it at once; sets change and go under them.
+my $ticker = q{
+select leadstream.tick();
+\sleep 40 ms
+};
+my $scorer = q{
+\set r random(1, 5)
+\if :r = 1
+call leadstream.rescore('kept', 7);
+\elif :r = 2
+select leadstream.alter_score_rule('kept', 'form', 'count(form) > 0', 7);
+select leadstream.alter_score_rule('kept', 'busy', 'count(visit within 1 second) > 1');
+\elif :r = 3
+select leadstream.disable_score_set('kept');
+select leadstream.alter_score_rule('kept', 'form', 'exists(form)');
+select leadstream.enable_score_set('kept');
+\elif :r = 4
+begin;
+select leadstream.alter_score_rule('kept', 'form', points => 1000);
+select leadstream.drop_score_rule('kept', 'foreigner');
+rollback;
+\else
+select leadstream.create_score_rule('passing', 'visit', 'exists(visit)', 5) from leadstream.score_set where score_set = 'passing' and not exists (select from leadstream.score_rules where score_set = 'passing');
+select leadstream.drop_score_rule('passing', score_rule) from leadstream.score_rules where score_set = 'passing';
+select leadstream.drop_score_set('passing') from leadstream.score_set where score_set = 'passing';
+select leadstream.create_score_set('passing') where not exists (select from leadstream.score_set where score_set = 'passing');
+\endif
+\sleep 100 ms
+};
 
 # Three of these insert at the same moment one row each for a contact that no
 # other row will ever come for: nothing makes up for a match that is missed.
@@ -313,6 +364,9 @@ my %scripts = (
 	churn_b => churn('churn_b', 'pricing'),
 	owner => $owner,
 	checker => $checker,
+	auditor => $auditor,
+	ticker => $ticker,
+	scorer => $scorer,
 	trio => sprintf($trio, 'begin'),
 	trio_rr => sprintf($trio, 'begin isolation level repeatable read'),
 	settler => join '', map { "select leadstream.enable(stream) from leadstream.stream where stream = '$_' and not is_enabled;\n"
@@ -417,7 +471,7 @@ sub is_expected
 	# foreign key, or the DELETE of the one who clears
 	return 1
 	  if $state eq '40001' && $app eq 'rr' && $c->{rest} !~ /leadstream/;
-	return 1 if $app eq 'owner' && $state =~ /^(40001|55000|42704)$/;
+	return 1 if $app =~ /^(owner|scorer)$/ && $state =~ /^(40001|55000|42704)$/;
 	return 1 if $app =~ /^churn/ && $state eq '55000' && $c->{text} =~ /is enabled|is disabled/;
 	return 0;
 }
@@ -446,7 +500,7 @@ is($node->safe_psql('postgres', mismatches($_)), '', "single statements: $_")
 # --------------------------------------------------------------------------
 
 my @crew = qw(single single copy multi multi rr rr ser ser contact contact
-  twophase trio trio trio_rr churn_a churn_b owner checker);
+  twophase trio trio trio_rr churn_a churn_b owner checker auditor ticker ticker scorer);
 my $started = time;
 my $everything = $seconds * 3 / 4;
 my @restarts = map { $started + $everything * $_ } (0.3, 0.6);
@@ -462,7 +516,7 @@ while (time < $started + $everything)
 	{
 		my $kill = rand() < 0.7 ? 'pg_terminate_backend' : 'pg_cancel_backend';
 		my $out = try_sql(
-			"select $kill(pid) from pg_stat_activity where application_name = any ('{single,copy,multi,rr,ser,contact,twophase,trio,churn_a,churn_b,owner}') order by random() limit 1");
+			"select $kill(pid) from pg_stat_activity where application_name = any ('{single,copy,multi,rr,ser,contact,twophase,trio,churn_a,churn_b,owner,ticker,scorer}') order by random() limit 1");
 		$nkills++ if ($out // '') eq 't';
 		$next_kill = time + 0.7;
 	}
@@ -480,14 +534,14 @@ foreach my $stream (@churned)
 {
 	append_to_file("$stop_file.$stream", 'stop');
 }
-append_to_file("$stop_file.owner", 'stop');
+append_to_file("$stop_file.$_", 'stop') foreach qw(owner scorer);
 my %is_settled;
 foreach (1 .. 60)
 {
 	resolve_prepared('1 second');
 	last
 	  if 0 == $node->safe_psql('postgres',
-		"select count(*) from pg_stat_activity where application_name in ('churn_a', 'churn_b', 'owner')");
+		"select count(*) from pg_stat_activity where application_name in ('churn_a', 'churn_b', 'owner', 'scorer')");
 	sleep 0.2;
 }
 start_worker('settler');
@@ -516,6 +570,26 @@ is($node->safe_psql('postgres', mismatches('churn_a', 'demo')), '', 'missing, do
 is($node->safe_psql('postgres', mismatches('churn_b', 'pricing')), '', 'the same of one that counts');
 is($node->safe_psql('postgres', "select string_agg(s.stream, ', ') from leadstream.stream s where exists (select from leadstream.verify(s.rule))"),
 	'', 'live judge and timeline agree on every rule');
+
+# Whoever was to enable the set again may have been killed; ticks do the rest.
+$node->safe_psql('postgres', "select leadstream.enable_score_set(score_set) from leadstream.score_set where not is_enabled");
+sleep 1.1;
+$node->safe_psql('postgres', 'select leadstream.tick()') foreach 1 .. 5;
+is($node->safe_psql('postgres', $misscored), '', 'scores are kept as they are computed');
+is( $node->safe_psql(
+		'postgres', q{
+		select string_agg(format('contact %s: kept %s, not %s', c.id, k.points, p.points), '; ')
+		from contact c cross join lateral (select } . sprintf($kept_points, 'clock_timestamp()') . q{) as p(points)
+		left join leadstream.scores k on k.contact_id = c.id and k.score_set = 'kept'
+		where p.points is distinct from coalesce(k.points, 0) or not coalesce(k.is_current, p.points = 0)}),
+	'', 'and as plain SQL adds them up');
+is( $node->safe_psql(
+		'postgres', q{
+		select count(*) from leadstream.score k
+		where not exists (select from leadstream.score_set s where s.score_set_id = k.score_set_id)}),
+	'0', 'nothing is kept of sets that are gone');
+cmp_ok($node->safe_psql('postgres', q{select count(*) from leadstream.scores where score_set = 'kept' and points <> 0}),
+	'>', 20, 'there are scores');
 
 # Some are disabled already, whoever should have cleared them having been killed.
 $node->safe_psql('postgres', "select leadstream.disable(stream) from leadstream.stream where stream in ('churn_a', 'altered', 'extra') and is_enabled");
