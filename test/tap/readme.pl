@@ -411,13 +411,16 @@ my %provoke = (
 	'22023 more points than a score rule can have' => {
 		create_score_rule => q{select leadstream.create_score_rule('set', 'x', 'true', 1000000001)},
 		alter_score_rule => q{select leadstream.alter_score_rule('set', 'rule', points => -1000000001)} },
-	'22023 an instant that is not finite' => { list_scores => q{select leadstream.list_scores('set', 'infinity')} },
+	'22023 an instant that is not finite' => { list_scores => q{select leadstream.list_scores('set', 'infinity')},
+		score_history => [ q{select leadstream.score_history(1, since => '-infinity')}, q{select leadstream.score_history(1, until => 'infinity')} ] },
+	'22023 `batch` below 1' => { rescore => q{call leadstream.rescore('set', 0)} },
 	'22025 a `like` pattern that ends with its escape character' => { rule => q{name like 'a\\'} },
 	'22P02 a literal that its column cannot read' => { rule => [ q{age = 'old'}, q{contact_id in ('1', 'x')} ] },
 	'22P02 a key that does not read as the key of the contacts' => {
 		is_match => q{select leadstream.is_match('true', 'x')},
 		explain => [ q{select leadstream.explain('on', 'x')}, q{select leadstream.explain('true'::leadstream.rule, 'x')} ],
 		explain_score => q{select leadstream.explain_score('x')},
+		score_history => q{select leadstream.score_history('x')},
 		create_lead => q{select leadstream.create_lead('x', 'one')},
 		move_contact => q{select leadstream.move_contact('x', 'SQL')},
 		merge_contacts => q{select leadstream.merge_contacts('x', '1')} },
@@ -517,6 +520,7 @@ my %provoke = (
 		is_match => q{set role owner; select leadstream.is_match('name = ''x''', 1)},
 		explain_score => q{set role owner; select leadstream.explain_score(1)},
 		list_scores => q{set role owner; select leadstream.list_scores(null)},
+		score_history => q{set role owner; select leadstream.score_history(1)},
 		explain => q{set role owner; select leadstream.explain('owned', 1)} },
 	'42601 a syntax error' => { rule => [ 'age >', '(true', '', 'count(visit)', q{name = 'x} ] },
 	'42602 a blank name' => {
@@ -588,7 +592,8 @@ my %provoke = (
 		drop_segment => q{select leadstream.drop_segment('none')} },
 	'42704 no such score set in the account, or no such rule in it' => {
 		rule => q{score('none') > 1},
-		(map { ($_ => "select leadstream.$_('none')") } qw(list_scores alter_score_set drop_score_set enable_score_set disable_score_set)),
+		(map { ($_ => "select leadstream.$_('none')") } qw(list_scores verify_scores alter_score_set drop_score_set enable_score_set disable_score_set)),
+		score_history => q{select leadstream.score_history(1, 'none')}, rescore => q{call leadstream.rescore('none')},
 		create_score_rule => q{select leadstream.create_score_rule('none', 'x', 'true', 1)},
 		(map { ($_ => [ "select leadstream.$_('none', 'x')", "select leadstream.$_('set', 'none')" ]) }
 		  qw(alter_score_rule drop_score_rule enable_score_rule disable_score_rule)) },
@@ -677,6 +682,8 @@ my %provoke = (
 	q{55000 the role's accesses end at another account, or at none} => {
 		grant_access => qq{$detached alter table contact add account_id text; select leadstream.attach_contacts('contact', account => 'account_id', email => 'email');
 			select leadstream.grant_access('nobody', 'report', '7'); select leadstream.grant_access('nobody', 'app')} },
+	'55000 the score set is disabled' => {
+		rescore => q{select leadstream.disable_score_set('set'); call leadstream.rescore('set')} },
 	'55000 the stream is disabled' => { fetch_history => [ q{select leadstream.fetch_history('off')},
 			q{select leadstream.fetch_history('{on,off}'::text[])} ] },
 	'55000 the stream is enabled' => { clear => q{select leadstream.clear('on')},

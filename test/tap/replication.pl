@@ -239,7 +239,7 @@ $subscriber->safe_psql('loud', q{
 	begin
 	  for t in select g.tgrelid::regclass as contacts, g.tgname from pg_trigger g
 		join pg_constraint c on c.oid = g.tgconstraint and c.confrelid = g.tgrelid
-		where c.conrelid in ('leadstream.lead'::regclass, 'leadstream.lead_event'::regclass)
+		where c.conrelid in ('leadstream.lead'::regclass, 'leadstream.lead_event'::regclass, 'leadstream.score'::regclass)
 	  loop
 		execute format('alter table %s enable always trigger %I', t.contacts, t.tgname);
 	  end loop;
