@@ -39,13 +39,14 @@ begin
 	execute format($ddl$
 		create or replace view leadstream.scores as
 		select %1$s as contact_id, c.score_set, k.points,
-			   (select sum(o.points)::bigint from leadstream.score o
-				join leadstream.score_set e on e.score_set_id = o.score_set_id and e.is_enabled
-				where o.contact_id %2$s k.contact_id) as total,
+			   t.total,
 			   least((select leadstream.clock()), k.next_at) as as_of,
 			   k.version = c.version as is_current, c.account
 		from leadstream.score k
 		join leadstream.score_set c on c.score_set_id = k.score_set_id and c.is_enabled
+		join (select o.contact_id, sum(o.points)::bigint as total from leadstream.score o
+			  join leadstream.score_set e on e.score_set_id = o.score_set_id and e.is_enabled
+			  group by o.contact_id) as t on t.contact_id %2$s k.contact_id
 		where coalesce(c.account = any ((select leadstream.scores_in_sight())::text[]), true)
 		   or exists (select from leadstream.lead l
 					  where l.contact_id %2$s k.contact_id
