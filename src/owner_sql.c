@@ -406,7 +406,7 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"order by p.i "
 		"on conflict (contact_id, score_set_id) do update "
 		"set version = excluded.version, points = excluded.points, paying = excluded.paying,"
-		" next_at = excluded.next_at, settled_at = excluded.settled_at"
+		" next_at = excluded.next_at, settled_at = greatest(s.settled_at, excluded.settled_at)"
 	},
 
 	/* They are no longer of the set's: contacts, sets. */

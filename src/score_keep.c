@@ -275,7 +275,7 @@ judge_set(ScoreTurn *turn, ScoreContact *contact, int start, int end)
 		}
 		return;
 	}
-	is_whole = kept == NULL || kept->version != set->row->version || kept->next_at <= job->clock;
+	is_whole = job->is_whole || kept == NULL || kept->version != set->row->version || kept->next_at <= job->clock;
 	if (is_whole)
 	{
 		is_own = step_to(turn, contact, &job->items[start].place, set->row->account);
@@ -462,7 +462,7 @@ ls_scores_settle(StreamSet *set, ScoreItem *items, int n, bool may_wait, int *nc
 	MemoryContext context;
 	MemoryContext oldcontext;
 	ContactOrder order;
-	ScoreJob	job = {.set = set, .order = &order, .items = items, .n = n};
+	ScoreJob	job = {.set = set, .order = &order, .items = items, .n = n, .is_whole = true};
 	uint64		settling = ls_streams_settling();
 	int			nleft;
 

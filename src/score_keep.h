@@ -32,6 +32,7 @@ typedef struct ScoreJob
 	ScoreItem  *items;			/* those of a contact beside each other, and of
 								 * these those of a set */
 	bool		only_inserted;	/* nothing has happened but that rows came */
+	bool		is_whole;		/* judge all rules, whatever is kept */
 	Snapshot	snapshot;		/* taken since the contacts were locked */
 	TimestampTz clock;
 	int			nchanges;		/* what came out; */

@@ -86,13 +86,8 @@ begin
 			using errcode = 'object_not_in_prerequisite_state',
 				  hint = format('Enable it first: select leadstream.enable_score_set(%L);', score_set);
 	end if;
-	-- One that is under way is gone on with.
-	if exists (select from leadstream.score_walk w
-			   where w.score_set_id = c.score_set_id and w.version = c.version
-				 and w.kept = pg_relation_filenode(to_regclass('leadstream.score')) and w.is_done)
-	then
-		perform leadstream._raise_score_version(array[c.score_set_id]);
-	end if;
+	-- Also where a walk is under way: what capture did not see may lie behind it.
+	perform leadstream._raise_score_version(array[c.score_set_id]);
 	return c.score_set_id;
 end
 $$;
@@ -152,7 +147,7 @@ begin
 			'full join (select o.contact_id::text, o.version, o.points, o.next_at, o.settled_at from leadstream.score o '
 			'			where o.score_set_id = $1) k on k.contact_id = l.contact_id '
 			'where case when k.contact_id is null then $5 and l.points <> 0 '
-			'			else k.version = $3 and coalesce(k.next_at > $4, true) and k.settled_at <= $4 '
+			'			else $5 and k.version = $3 and coalesce(k.next_at > $4, true) and k.settled_at <= $4 '
 			'				 and k.points is distinct from l.points end '
 			'order by 1'
 			using c.score_set_id, c.score_set, c.version, moment, c.is_walked;
