@@ -275,7 +275,8 @@ judge_set(ScoreTurn *turn, ScoreContact *contact, int start, int end)
 		}
 		return;
 	}
-	is_whole = job->is_whole || kept == NULL || kept->version != set->row->version || kept->next_at <= job->clock;
+	is_whole = job->is_whole || kept == NULL || kept->version != set->row->version ||
+		kept->next_at <= job->clock;
 	if (is_whole)
 	{
 		is_own = step_to(turn, contact, &job->items[start].place, set->row->account);

@@ -369,8 +369,8 @@ my %scripts = (
 	scorer => $scorer,
 	trio => sprintf($trio, 'begin'),
 	trio_rr => sprintf($trio, 'begin isolation level repeatable read'),
-	settler => join '', map { "select leadstream.enable(stream) from leadstream.stream where stream = '$_' and not is_enabled;\n"
-		  . "select leadstream.fetch_history('$_');\n" } @churned);
+	settler => join('', map { "select leadstream.enable(stream) from leadstream.stream where stream = '$_' and not is_enabled;\n"
+		  . "select leadstream.fetch_history('$_');\n" } @churned) . "insert into settled default values;\n");
 
 # A worker runs its script until told to stop, whatever happens to its backend.
 my $stop_file = "$dir/stop";
@@ -544,9 +544,16 @@ foreach (1 .. 60)
 		"select count(*) from pg_stat_activity where application_name in ('churn_a', 'churn_b', 'owner', 'scorer')");
 	sleep 0.2;
 }
+$node->safe_psql('postgres', 'create table settled (at timestamptz not null default clock_timestamp())');
 start_worker('settler');
 my $settler = pop @running;
-sleep 3;
+# the others write in an order of their own, so it may lose a deadlock or two
+foreach (1 .. 60)
+{
+	resolve_prepared('1 second');
+	sleep 1;
+	last if 1 < $node->safe_psql('postgres', 'select count(*) from settled');
+}
 append_to_file("$stop_file.settler", 'stop');
 reap($settler);
 stop_workers();
