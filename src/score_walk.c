@@ -242,11 +242,11 @@ lock_walking(bool may_wait)
 	return LockAcquire(&tag, ExclusiveLock, false, !may_wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* The tables whose writers may leave scores of an older version. */
+/* The tables whose writers, and ticks, may leave scores of an older version. */
 static List *
 written_tables(StreamSet *set)
 {
-	List	   *relids = list_make1_oid(set->contacts->relid);
+	List	   *relids = list_make2_oid(set->contacts->relid, ls_catalog_relid("score"));
 
 	for (int k = 0; k < set->nkinds; k++)
 		relids = list_append_unique_oid(relids, set->kinds[k]->relid);
@@ -328,11 +328,11 @@ next_contacts(StreamSet *set, const Walk *walk, const char *account, int limit, 
 	appendStringInfo(&text, " order by c.%s limit $3", key);
 	if (!ls_owner_begin_of(contacts->relid, &owner))
 		return NULL;
-	oldcontext = MemoryContextSwitchTo(caller);
-	items = palloc_extended(sizeof(ScoreItem) * (Size) limit, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	MemoryContextSwitchTo(oldcontext);
 	*n = run(text.data, 3, types, values, nulls);
 	oldcontext = MemoryContextSwitchTo(caller);
+	/* for as many as there are: who wants no commits in between says a large number */
+	items = palloc_extended(sizeof(ScoreItem) * (Size) Max(*n, 1),
+							MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < *n; i++)
 	{
 		bool		isnull;

@@ -116,7 +116,7 @@ end
 $$;
 comment on procedure leadstream.rescore(text, integer) is
 'judges all contacts anew by a score set and keeps their scores, as tick() does bit by bit after the set was changed; in transactions of their own, each for so many contacts. '
-'Also for what capture has not seen: rows deleted or truncated, or written while it was off. Waits for transactions that are writing the tables the rules may read; can be cancelled and called again.';
+'Also for what capture has not seen: rows deleted or truncated, or written while it was off. Waits for transactions that are writing the tables the rules may read, and for a tick() under way; can be cancelled and called again.';
 revoke execute on procedure leadstream.rescore(text, integer) from public;
 
 create function leadstream.verify_scores(name text default null)
