@@ -251,6 +251,7 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 	TupleTableSlot *attached;
 	RowFacts	row = {0};
 	bool		all = !is_update;
+	bool		is_rekeyed = false;
 	bool		isnull;
 	int16		len;
 	bool		byval;
@@ -269,6 +270,7 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 		if (is_followed(set))
 			note_new_key(set, trigdata, fired->key);
 		note_rekeyed(gather, trigdata, fired->key, byval, len);
+		is_rekeyed = true;
 	}
 
 	if (!fired->is_read_known || fired->epoch != set->epoch)
@@ -281,7 +283,7 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 			any = fired->is_read[c] && is_changed(trigdata, fired->columns[c]);
 		all = fired->account != InvalidAttrNumber &&
 			is_changed(trigdata, fired->account);
-		if (!any && !all)
+		if (!any && !all && !is_rekeyed)
 			return;
 	}
 
@@ -303,10 +305,10 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 		/* what needs rows is found by those that are there already */
 		if (fired->has_rows)
 			ls_gather_candidate(gather, &row, 0, ROWS_OF_CONTACT, byval, len);
-		/* those of the account that it has left */
-		if (is_update)
-			ls_gather_candidate(gather, &row, 0, SCORES_OF_CONTACT, byval, len);
 	}
+	/* those of the account that it has left, and what rows do not follow to a new key */
+	if (is_rekeyed || (is_update && all))
+		ls_gather_candidate(gather, &row, 0, SCORES_OF_CONTACT, byval, len);
 	for (int c = 0; is_update && c < fired->ncolumns; c++)
 		if (fired->is_read[c] && is_changed(trigdata, fired->columns[c]))
 			gather_changed(gather, &row, fired->digests[c], attached, byval, len);

@@ -409,13 +409,17 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		" next_at = excluded.next_at, settled_at = greatest(s.settled_at, excluded.settled_at)"
 	},
 
-	/* They are no longer of the set's: contacts, sets. */
+	/*
+	 * They are no longer of the set's, or gone: contacts, sets.  Of one that is
+	 * gone another tick may be removing them, too.
+	 */
 	[OWNER_REMOVE_SCORES] = {
 		{ANYARRAYOID, INT4ARRAYOID},
 		"delete from leadstream.score s where s.ctid = any (array("
 		"select o.ctid from rows from (unnest($1), unnest($2)) as p (contact_id, score_set_id)"
 		" cross join lateral (select w.ctid from leadstream.score w"
-		"  where w.contact_id % p.contact_id and w.score_set_id + 0 = p.score_set_id offset 0) o))"
+		"  where w.contact_id % p.contact_id and w.score_set_id + 0 = p.score_set_id offset 0"
+		"  for update skip locked) o))"
 	}
 };
 

@@ -162,7 +162,7 @@ step_to(ScoreTurn *turn, ScoreContact *contact, const RowPlace *place, const cha
 }
 
 static KeptScore *
-find_kept(ScoreContact *contact, int32 score_set_id)
+find_kept(const ScoreContact *contact, int32 score_set_id)
 {
 	for (int i = 0; i < contact->nkept; i++)
 		if (contact->kept[i].score_set_id == score_set_id)
@@ -177,6 +177,7 @@ add_change(ScoreJob *job, const ScoreContact *contact, int32 score_set_id)
 
 	memset(change, 0, sizeof(ScoreChange));
 	change->key = contact->key;
+	change->is_kept = find_kept(contact, score_set_id) != NULL;
 	change->score.score_set_id = score_set_id;
 	return change;
 }
@@ -424,7 +425,19 @@ cmp_item(const void *a, const void *b, void *order)
 	return l->score_set_id < r->score_set_id ? -1 : l->score_set_id > r->score_set_id;
 }
 
-/* Lock the contacts of items; those that are left, or gone, go.  Returns how many were left. */
+/* What is kept of a contact that is gone where foreign keys do nothing goes after it. */
+static void
+remove_orphan(ScoreJob *job, const ScoreItem *item)
+{
+	ScoreContact contact = {.key = item->key};
+
+	add_change(job, &contact, item->score_set_id)->is_removed = true;
+}
+
+/*
+ * Lock the contacts of items; those that are left, or gone, go, and of these the
+ * changes say that nothing is to be kept.  Returns how many were left.
+ */
 static int
 lock_contacts(ScoreJob *job, bool may_wait)
 {
@@ -446,7 +459,10 @@ lock_contacts(ScoreJob *job, bool may_wait)
 			is_locked = ls_row_lock_at(locker, item->key, &item->place) > 0;
 			if (!is_locked)
 			{
-				nleft += ls_row_lock_is_skipped(locker);
+				if (ls_row_lock_is_skipped(locker))
+					nleft++;
+				else
+					remove_orphan(job, item);
 				continue;
 			}
 		}
@@ -476,10 +492,11 @@ ls_scores_settle(StreamSet *set, ScoreItem *items, int n, bool may_wait, int *nc
 	set->held++;
 	ls_contact_order_init(&order, set->contacts);
 	qsort_arg(items, n, sizeof(ScoreItem), cmp_item, &order);
+	job.changes = palloc_extended(sizeof(ScoreChange) * (Size) n, MCXT_ALLOC_HUGE);
 	nleft = lock_contacts(&job, may_wait);
+	ls_scores_write(set->contacts, job.changes, job.nchanges, DT_NOBEGIN);
 	for (int i = 0; i < job.n; i++)
 		ls_scores_lock(set, items[i].score_set_id, settling);
-	job.changes = palloc_extended(sizeof(ScoreChange) * (Size) Max(job.n, 1), MCXT_ALLOC_HUGE);
 
 	CommandCounterIncrement();
 	job.snapshot = RegisterSnapshot(GetLatestSnapshot());

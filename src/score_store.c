@@ -159,7 +159,10 @@ run_changes(ContactSource *contacts, const ScoreChange *changes, int n, bool is_
 	ls_owner_run(OWNER_KEEP_SCORES, contacts, values, NULL);
 }
 
-/* Leave out contacts that the transaction cannot see; returns how many are left. */
+/*
+ * Leave out contacts that the transaction cannot see, where a foreign key would
+ * look for them: not of what is kept already.  Returns how many are left.
+ */
 static int
 drop_invisible(ContactSource *contacts, ScoreChange *changes, int n)
 {
@@ -169,7 +172,7 @@ drop_invisible(ContactSource *contacts, ScoreChange *changes, int n)
 	if (sight == NULL)
 		return n;
 	for (int i = 0; i < n; i++)
-		if (ls_sight_sees(sight, changes[i].key))
+		if (changes[i].is_removed || changes[i].is_kept || ls_sight_sees(sight, changes[i].key))
 			changes[kept++] = changes[i];
 	ls_sight_end(sight);
 	return kept;

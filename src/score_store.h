@@ -46,14 +46,15 @@ extern void ls_scores_close(ScoreReader *reader);
 typedef struct ScoreChange
 {
 	Datum		key;
+	bool		is_kept;		/* there is one already */
 	bool		is_removed;
 	KeptScore	score;
 } ScoreChange;
 
 /*
- * Write changes, in the order of the contacts' keys; the contacts must be locked.
- * Those of contacts that the transaction cannot see, in REPEATABLE READ and above,
- * are left out, as leads are.
+ * Write changes, in the order of the contacts' keys; the contacts must be locked,
+ * or gone.  First scores of contacts that the transaction cannot see, in REPEATABLE
+ * READ and above, are left out, as leads are.
  */
 extern void ls_scores_write(ContactSource *contacts, ScoreChange *changes, int n,
 							TimestampTz settled_at);

@@ -294,6 +294,47 @@ select leadstream.revoke_access('regress_score_admin'), leadstream.revoke_access
 drop owned by regress_score_admin, regress_score_sales, regress_score_report, regress_score_none;
 drop role regress_score_admin, regress_score_sales, regress_score_report, regress_score_none;
 
+--
+-- Where there are no foreign keys.
+--
+delete from leadstream.score_rule;
+delete from leadstream.score_set;
+create table letter (id bigint generated always as identity primary key, contact_id bigint, at timestamptz not null);
+create index on letter (contact_id, at);
+set client_min_messages = error;
+select leadstream.attach_activity('letter', occurred_at => 'at');
+set client_min_messages = warning;
+select leadstream.create_score_set('default') > 0 as made, leadstream.create_score_rule('default', 'letter', 'exists(letter within 90 days)', 1) > 0 as made,
+	leadstream.create_score_rule('default', 'form', 'exists(form_submit within 1000 days)', 10) > 0 as made;
+insert into contact (id) values (31), (32);
+insert into form_submit (contact_id, at) values (31, leadstream.clock()), (32, leadstream.clock());
+insert into letter (contact_id, at) values (31, leadstream.clock()), (33, leadstream.clock());
+select contact, points from kept where contact > 30;
+-- rows that do not follow a contact to its new key stay behind, and others wait there
+update contact set id = 34 where id = 31;
+update contact set id = 33 where id = 32;
+select contact, points from kept where contact > 30;
+select leadstream.tick();
+select * from leadstream.verify_scores();
+-- what is kept of a contact that went past them goes at its time, and a tick comes to an end
+set session_replication_role = replica;
+delete from contact where id = 33;
+set session_replication_role = origin;
+select contact_id from leadstream.score where contact_id > 30 order by 1;
+create temporary table was as select leadstream.clock() as at;
+set leadstream.clock = '2050-01-01 00:00+00';
+set statement_timeout = '60s';
+begin isolation level repeatable read;
+select leadstream.tick();
+commit;
+call leadstream.tick_batches(1, null);
+reset statement_timeout;
+select contact_id from leadstream.score where contact_id > 30 order by 1;
+select set_config('leadstream.clock', at::text, false) = at::text as is_back from was;
+delete from contact where id > 30;
+select leadstream.detach('letter');
+drop table letter;
+
 drop view kept;
 delete from leadstream.score_rule;
 delete from leadstream.score_set;
