@@ -435,19 +435,23 @@ remove_orphan(ScoreJob *job, const ScoreItem *item)
 }
 
 /*
- * Lock the contacts of items; those that are left, or gone, go, and of these the
- * changes say that nothing is to be kept.  Returns how many were left.
+ * Lock the contacts of items; those that are left go to the end, and of those that
+ * are gone the changes say that nothing is to be kept.  Returns how many were left.
  */
 static int
 lock_contacts(ScoreJob *job, bool may_wait)
 {
 	RowLocker  *locker = ls_contact_lock_begin(job->set->contacts);
+	ScoreItem  *left = NULL;
 	bool		is_locked = false;
 	int			nleft = 0;
 	int			kept = 0;
 
 	if (!may_wait)
+	{
 		ls_row_lock_skip(locker);
+		left = palloc_extended(sizeof(ScoreItem) * (Size) job->n, MCXT_ALLOC_HUGE);
+	}
 	for (int i = 0; i < job->n; i++)
 	{
 		ScoreItem  *item = &job->items[i];
@@ -460,7 +464,7 @@ lock_contacts(ScoreJob *job, bool may_wait)
 			if (!is_locked)
 			{
 				if (ls_row_lock_is_skipped(locker))
-					nleft++;
+					left[nleft++] = *item;
 				else
 					remove_orphan(job, item);
 				continue;
@@ -468,6 +472,8 @@ lock_contacts(ScoreJob *job, bool may_wait)
 		}
 		job->items[kept++] = *item;
 	}
+	if (nleft > 0)
+		memcpy(job->items + job->n - nleft, left, sizeof(ScoreItem) * (Size) nleft);
 	job->n = kept;
 	ls_row_lock_end(locker);
 	return nleft;

@@ -51,8 +51,8 @@ extern void ls_scores_judge(ScoreJob *job);
 /*
  * Lock contacts, judge them for whole sets and write what came out.  Whoever
  * waits for nobody leaves contacts that somebody has; returns how many were
- * left, and in *nchanged how many scores were written.  Items are sorted in
- * place; their keys must live on.
+ * left, the last of the items then, and in *nchanged how many scores were
+ * written.  Items are sorted in place; their keys must live on.
  */
 extern int	ls_scores_settle(StreamSet *set, ScoreItem *items, int n, bool may_wait,
 							 int *nchanged);

@@ -10,9 +10,9 @@
  * goes through all contacts in the order of their keys and judges them by the
  * new version; leadstream.score_walk says how far it has come.  It begins when
  * those have ended who were writing then, for they may not know the new version
- * and leave scores of the older one.  Contacts that somebody has are passed over,
- * and for their sake there is another round.  Ticks do a part of it each, one
- * tick at a time; rescore() all of it, and it waits.
+ * and leave scores of the older one.  Contacts that somebody has and does not let
+ * go of are passed over, and for their sake there is another round.  Ticks do a
+ * part of it each, one tick at a time; rescore() all of it, and it waits.
  *
  * Of a set that is gone, what is kept is removed.
  *
@@ -54,8 +54,13 @@ PG_FUNCTION_INFO_V1(leadstream_walk_scores);
 #define SCORE_BATCH		5000
 #define SCORE_WALK		20000
 
-/* Milliseconds that a tick waits for those who were writing when a set was changed. */
+/*
+ * Milliseconds that a tick waits for those who were writing when a set was
+ * changed, and, while it has contacts locked itself, for contacts of a walk that
+ * somebody has.
+ */
 #define SCORE_PATIENCE	500
+#define WALK_PATIENCE	50
 
 /* A copy of a key in the current memory context. */
 static Datum
@@ -353,7 +358,30 @@ typedef struct Steps
 {
 	int64		walked;			/* contacts */
 	int64		settled;		/* scores that were written, or removed */
+	int			patience;		/* what is left of WALK_PATIENCE */
 } Steps;
+
+/*
+ * Settle contacts of a walk; returns how many were left.  Most of those who have
+ * one let go of it soon, and each that is left costs another round: where many
+ * write, no round would ever find all contacts free.
+ */
+static int
+settle_walked(StreamSet *set, ScoreItem *items, int n, bool may_wait, Steps *steps)
+{
+	int			nchanged;
+	int			nleft = ls_scores_settle(set, items, n, may_wait, &nchanged);
+
+	steps->settled += nchanged;
+	while (nleft > 0 && ls_writers_be_patient(&steps->patience))
+	{
+		items += n - nleft;
+		n = nleft;
+		nleft = ls_scores_settle(set, items, n, false, &nchanged);
+		steps->settled += nchanged;
+	}
+	return nleft;
+}
 
 /* Judge the next contacts of a walk; returns whether there are more. */
 static bool
@@ -368,8 +396,7 @@ step_walk(StreamSet *set, const Walk *walk, const char *account, int limit, bool
 	int			n;
 	ScoreItem  *items = next_contacts(set, walk, account, limit, &n, &last);
 	bool		is_last = n < limit;
-	int			nchanged;
-	int			nleft = ls_scores_settle(set, items, n, may_wait, &nchanged);
+	int			nleft = settle_walked(set, items, n, may_wait, steps);
 	Datum		values[5] = {Int32GetDatum(walk->score_set_id), 0, Int64GetDatum(n),
 		Int64GetDatum(nleft), BoolGetDatum(is_last)};
 
@@ -383,7 +410,6 @@ step_walk(StreamSet *set, const Walk *walk, const char *account, int limit, bool
 						" is_done = $5 and w.skipped + $4 = 0 "
 						"where w.score_set_id = $1", 5, types, values, last ? "     " : " n   ");
 	steps->walked += n;
-	steps->settled += nchanged;
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
 	return !is_last;
@@ -444,7 +470,7 @@ void
 ls_scores_tick(StreamSet *set, int64 limit, int64 *settled)
 {
 	int			patience = SCORE_PATIENCE;
-	Steps		steps = {0};
+	Steps		steps = {.patience = WALK_PATIENCE};
 	List	   *walks;
 	ListCell   *lc;
 
