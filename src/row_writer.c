@@ -29,9 +29,12 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_coerce.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/datum.h"
 #include "utils/inval.h"
@@ -151,6 +154,7 @@ typedef struct Computed
 {
 	Oid			relid;
 	bool		is_good;
+	bool		is_whole;		/* else an error has ended the reading */
 	int			ndefaults;
 	AttrNumber *default_attnos;
 	CachedExpression **defaults;
@@ -186,6 +190,23 @@ free_computed(Computed *computed)
 	memset(computed, 0, sizeof(Computed));
 }
 
+/* What a column becomes that is not given: NULL if that is null, and may be. */
+static Node *
+column_default(Relation rel, Form_pg_attribute att)
+{
+	Node	   *value = build_column_default(rel, att->attnum);
+	int32		typmod = att->atttypmod;
+	Oid			base;
+
+	if (value != NULL || get_typtype(att->atttypid) != TYPTYPE_DOMAIN)
+		return value;
+	/* a domain may refuse it */
+	base = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	return coerce_to_domain((Node *) makeNullConst(base, typmod, att->attcollation),
+							base, typmod, att->atttypid, COERCION_IMPLICIT,
+							COERCE_IMPLICIT_CAST, -1, false);
+}
+
 static void
 read_computed(Computed *computed, Relation rel)
 {
@@ -207,7 +228,7 @@ read_computed(Computed *computed, Relation rel)
 
 		if (TupleDescAttr(desc, attno - 1)->attisdropped)
 			continue;
-		value = build_column_default(rel, attno);
+		value = column_default(rel, TupleDescAttr(desc, attno - 1));
 		if (value == NULL)
 			continue;
 		computed->defaults[computed->ndefaults] = GetCachedExpression(value);
@@ -220,6 +241,7 @@ read_computed(Computed *computed, Relation rel)
 		computed->checks[computed->nchecks] = LS_CHECK_IS_ENFORCED(check) ?
 			GetCachedExpression(stringToNode(check->ccbin)) : NULL;
 	}
+	computed->is_whole = true;
 }
 
 static bool
@@ -231,7 +253,7 @@ are_good(const Computed *computed)
 	for (int i = 0; i < computed->nchecks; i++)
 		if (computed->checks[i] && !computed->checks[i]->is_valid)
 			return false;
-	return computed->is_good;
+	return computed->is_good && computed->is_whole;
 }
 
 static Computed *

@@ -77,6 +77,37 @@ insert into visit (contact_id) values ('c10');
 alter table leadstream.lead drop column label;
 select contact_id from leadstream.lead where contact_id in ('c6', 'c7', 'c8', 'c9', 'c10') order by 1;
 
+-- an error while that is found out leaves nothing half known
+create function limit_now() returns int immutable language plpgsql as $$
+begin
+	if current_setting('shop.is_down', true) = 'on' then
+		raise exception 'no limit now';
+	end if;
+	return 5;
+end
+$$;
+alter table leadstream.lead add column size int default limit_now(), add constraint a_size check (size > 0),
+	add constraint b_size check (size >= limit_now()), add constraint c_size check (contact_id <> 'c12');
+set shop.is_down = on;
+insert into visit (contact_id) values ('c12');
+alter table leadstream.lead alter column size set default 5;
+insert into visit (contact_id) values ('c12');
+reset shop.is_down;
+insert into visit (contact_id) values ('c12');
+insert into visit (contact_id) values ('c13');
+select contact_id, size from leadstream.lead where contact_id in ('c12', 'c13') order by 1;
+alter table leadstream.lead drop column size, drop constraint c_size;
+drop function limit_now();
+
+-- a domain that wants a value
+create domain some_text text check (value is not null);
+alter table leadstream.lead_match add column who some_text default 'us';
+insert into visit (contact_id) values ('c12');
+alter table leadstream.lead_match alter column who drop default;
+insert into visit (contact_id) values ('c20');
+alter table leadstream.lead_match drop column who;
+select contact_id from leadstream.lead where contact_id in ('c12', 'c20') order by 1;
+
 -- what an insert would compute
 alter table leadstream.lead add column contact_text text generated always as ('<' || contact_id || '>') stored;
 insert into visit (contact_id) values ('c11');
