@@ -81,6 +81,18 @@ drop_gather(Gathering *gather)
 	ls_streams_unpin(set);
 }
 
+/*
+ * Forget the keys that contacts got in an aborted subtransaction, of triggers
+ * of a statement that goes on: what came since it began has no smaller id.
+ */
+static void
+forget_rekeyed(Settlement *settlement, SubTransactionId subid)
+{
+	while (settlement->nrekeyed > 0 &&
+		   settlement->rekeyed[settlement->nrekeyed - 1].subid >= subid)
+		settlement->nrekeyed--;
+}
+
 /* Forget gathers of an aborted subtransaction; hand on those of a committed. */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId subid,
@@ -103,6 +115,8 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid,
 		}
 		if (gather->subid == subid)
 			gather->subid = parent;
+		if (event == SUBXACT_EVENT_ABORT_SUB && !gather->is_settling)
+			forget_rekeyed(&gather->settlement, subid);
 		link = &gather->below;
 	}
 }

@@ -189,8 +189,11 @@ ls_rekeyed_end(SubTransactionId subid, SubTransactionId parent)
 				new_key->subid = parent;
 }
 
-/* Remember that a contact has got another key. */
-static void
+/*
+ * Remember that a contact has got another key; had the statement written it
+ * before, under the old one?
+ */
+static bool
 note_rekeyed(Gathering *gather, TriggerData *trigdata, AttrNumber attno, bool byval, int16 len)
 {
 	Settlement *settlement = &gather->settlement;
@@ -217,8 +220,11 @@ note_rekeyed(Gathering *gather, TriggerData *trigdata, AttrNumber attno, bool by
 	/* a trigger of the statement's has changed what the statement had written */
 	rekeyed->is_again = rel->rd_rel->relam == HEAP_TABLE_AM_OID &&
 		ls_row_is_ours(trigdata->tg_trigtuple->t_data, &command) && command >= gather->command;
+	rekeyed->command = ls_gather_command(rel, trigdata->tg_newtuple);
+	rekeyed->subid = GetCurrentSubTransactionId();
 	settlement->nrekeyed++;
 	MemoryContextSwitchTo(oldcontext);
+	return rekeyed->is_again;
 }
 
 /*
@@ -252,6 +258,7 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 	RowFacts	row = {0};
 	bool		all = !is_update;
 	bool		is_rekeyed = false;
+	bool		is_again = false;
 	bool		isnull;
 	int16		len;
 	bool		byval;
@@ -269,7 +276,7 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 	{
 		if (is_followed(set))
 			note_new_key(set, trigdata, fired->key);
-		note_rekeyed(gather, trigdata, fired->key, byval, len);
+		is_again = note_rekeyed(gather, trigdata, fired->key, byval, len);
 		is_rekeyed = true;
 	}
 
@@ -281,8 +288,9 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 
 		for (int c = 0; c < fired->ncolumns && !any; c++)
 			any = fired->is_read[c] && is_changed(trigdata, fired->columns[c]);
-		all = fired->account != InvalidAttrNumber &&
-			is_changed(trigdata, fired->account);
+		/* what it was gathered for under the old key, nobody finds there any more */
+		all = is_again || (fired->account != InvalidAttrNumber &&
+						   is_changed(trigdata, fired->account));
 		if (!any && !all && !is_rekeyed)
 			return;
 	}

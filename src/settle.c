@@ -60,43 +60,51 @@
 static int
 cmp_rekeyed(const void *a, const void *b, void *arg)
 {
-	return ls_contact_cmp(arg, ((const Rekeyed *) a)->key,
-						  ((const Rekeyed *) b)->key);
+	const Rekeyed *l = a;
+	const Rekeyed *r = b;
+	int			cmp = ls_contact_cmp(arg, l->key, r->key);
+
+	if (cmp != 0)
+		return cmp;
+	return l->command < r->command ? -1 : l->command > r->command;
 }
 
+/* The last contact that got a key before a command did anything; NULL: none did. */
 static Rekeyed *
-find_rekeyed(Settlement *settlement, ContactOrder *order, Datum key)
+find_rekeyed(Settlement *settlement, ContactOrder *order, Datum key,
+			 CommandId before)
 {
 	int			low = 0;
 	int			high = settlement->nrekeyed;
+	Rekeyed    *last;
 
 	while (low < high)
 	{
 		int			middle = low + (high - low) / 2;
-		int			cmp = ls_contact_cmp(order, settlement->rekeyed[middle].key, key);
+		Rekeyed    *rekeyed = &settlement->rekeyed[middle];
+		int			cmp = ls_contact_cmp(order, rekeyed->key, key);
 
-		if (cmp == 0)
-			return &settlement->rekeyed[middle];
-		if (cmp < 0)
+		if (cmp < 0 || (cmp == 0 && rekeyed->command < before))
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return NULL;
+	last = low > 0 ? &settlement->rekeyed[low - 1] : NULL;
+	return last && ls_contact_cmp(order, last->key, key) == 0 ? last : NULL;
 }
 
 /* The key that a contact had before the statement. */
 static Datum
 old_key(Settlement *settlement, ContactOrder *order, Datum key)
 {
-	/* it may have gone there and back, but not more often than that */
-	for (int i = 0; i <= settlement->nrekeyed; i++)
-	{
-		Rekeyed    *rekeyed = find_rekeyed(settlement, order, key);
+	CommandId	before = InvalidCommandId;	/* the greatest */
+	Rekeyed    *rekeyed;
 
-		if (rekeyed == NULL)
-			break;
+	/* it may have gone there and back; who had its keys since is another */
+	while ((rekeyed = find_rekeyed(settlement, order, key, before)) != NULL)
+	{
 		key = rekeyed->old_key;
+		before = rekeyed->command;
 		if (!rekeyed->is_again)
 			break;
 	}

@@ -56,7 +56,9 @@ typedef struct Rekeyed
 {
 	Datum		key;
 	Datum		old_key;
-	bool		is_again;		/* which it has got in the statement too */
+	bool		is_again;		/* it has been written in the statement before */
+	CommandId	command;		/* that wrote the key: triggers tell in another order */
+	SubTransactionId subid;		/* that did it, or one within */
 } Rekeyed;
 
 /*

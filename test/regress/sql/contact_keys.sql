@@ -108,6 +108,38 @@ update contact set id = 'on4' where id = 't4';
 drop trigger a on contact;
 select id, country, count(who) as visits, array(select stream from leadstream.matches m where m.contact_id = c.id) as matched
 from contact c left join visit v on v.who = c.id where id ~ '^(u[123]|faron4)$' group by 1, 2 order by 1;
+-- So it is where the triggers give keys alone, and keys that others have just left;
+-- but not what they take back.
+select leadstream.create_stream('in LV', 'country = ''LV''', '{Sales}') > 0 as created, leadstream.enable('in LV');
+insert into contact values ('v1', 'LT'), ('v2', 'LV'), ('v4', 'LV');
+delete from leadstream.lead;
+create function take_keys() returns trigger language plpgsql as $$
+begin
+	if new.id in ('v1', 'w1') then
+		update contact_keys.contact set id = new.id || 'b' where id = new.id;
+	elsif new.id = 'v2' then
+		update contact_keys.contact set id = 'v1' where id = 'v2';
+	elsif new.id = 'v4' then
+		begin
+			update contact_keys.contact set id = 'v5' where id = 'v4';
+			raise exception 'not that' using errcode = 'P0099';
+		exception when sqlstate 'P0099' then
+			insert into contact_keys.contact values ('v5', 'LT');
+			update contact_keys.contact set country = 'LV' where id = 'v5';
+		end;
+	end if;
+	return null;
+end
+$$;
+create trigger take_keys after insert or update on contact for each row when (pg_trigger_depth() = 0) execute function take_keys();
+update contact set country = 'LV' where id in ('v1', 'v2');
+update contact set country = country where id = 'v4';
+insert into contact values ('w1', 'LV');
+drop trigger take_keys on contact;
+select id, country, array(select stream from leadstream.matches m where m.contact_id = c.id) as matched
+from contact c where id ~ '^[vw]' order by 1;
+select leadstream.disable('in LV'), leadstream.drop_stream('in LV');
+delete from contact where id ~ '^[vw]';
 select leadstream.disable('unseen in DK'), leadstream.disable('seen in S');
 select leadstream.drop_stream('unseen in DK'), leadstream.drop_stream('seen in S');
 -- The column changes its type behind our back: no insert fails, and what reads as
