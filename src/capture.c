@@ -39,6 +39,7 @@
 #include "commands/trigger.h"
 #include "common/int.h"
 #include "storage/proc.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -199,6 +200,16 @@ source_root(StreamSet *set, int32 source_id)
 	return InvalidOid;
 }
 
+/* Within how many triggers are we? */
+static int
+trigger_depth(void)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	return DatumGetInt32(pg_trigger_depth(fcinfo));
+}
+
 /* Push a gather; takes over the caller's pin. */
 static Gathering *
 open_gather(StreamSet *set, int32 source_id)
@@ -219,6 +230,7 @@ open_gather(StreamSet *set, int32 source_id)
 	gather->opened = 1;
 	gather->snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : NULL;
 	gather->command = gather->snapshot ? gather->snapshot->curcid : InvalidCommandId;
+	gather->depth = trigger_depth();
 	gather->below = top_gather;
 	top_gather = gather;
 	return gather;
@@ -245,22 +257,29 @@ find_gather(int32 source_id)
 /*
  * A contact that triggers change again is judged when the first of the
  * statements, one within the other, that changed it has ended: until then its
- * activities may not have followed it to another key.
+ * activities may not have followed it to another key.  A statement that was
+ * stopped has none within it, though its gather is there still.
  */
 static Gathering *
 first_writer(Gathering *gather, TriggerData *trigdata)
 {
 	CommandId	command;
 	Gathering	   *first = gather;
+	int			depth = gather->depth;
 
 	if (gather->below == NULL || !TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ||
 		trigdata->tg_relation->rd_rel->relam != HEAP_TABLE_AM_OID ||
 		!ls_row_is_ours(trigdata->tg_trigtuple->t_data, &command))
 		return gather;
 	for (Gathering *outer = gather->below; outer; outer = outer->below)
+	{
+		if (outer->depth >= depth)
+			continue;
+		depth = outer->depth;
 		if (outer->source_id == CONTACTS_SOURCE && !outer->is_settling &&
 			outer->command <= command)
 			first = outer;
+	}
 	if (first != gather)
 		first->settlement.command = Min(first->settlement.command, first->command);
 	return first;

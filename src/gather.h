@@ -34,6 +34,7 @@ typedef struct Gathering
 	int			opened;			/* AFTER STATEMENT triggers yet to come */
 	Snapshot	snapshot;		/* the statement's, to be compared, not used; */
 	CommandId	command;		/* and its command, by which it was read */
+	int			depth;			/* of triggers within which it was begun */
 	MemoryContext context;		/* of what follows; NULL while there is nothing */
 	bool		is_settling;	/* takes no more rows */
 	int32		source_id;
