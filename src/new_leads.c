@@ -108,6 +108,42 @@ find_leads(const Bitmapset *teams, bool only_nobodys, int64 *count)
 	return leads;
 }
 
+/*
+ * Keep those of some leads that are nobody's still, for triggers that the lead
+ * tables may have saw others being handed out; returns their number.
+ */
+static int64
+keep_nobodys(int64 *leads, int64 n)
+{
+	int64		kept = 0;
+	OwnerState	owner;
+
+	if (!ls_owner_begin(&owner))
+		return 0;
+	for (int64 start = 0; start < n; start += NEW_LEADS_CHUNK)
+	{
+		int			count = Min(NEW_LEADS_CHUNK, n - start);
+		Datum	   *ids = palloc(sizeof(Datum) * count);
+		Datum		values[1];
+		uint64		found;
+
+		for (int i = 0; i < count; i++)
+			ids[i] = Int64GetDatum(leads[start + i]);
+		values[0] = ls_owner_array(ids, NULL, count, INT8OID);
+		found = ls_owner_run(OWNER_FIND_NOBODYS, NULL, values, NULL);
+		for (uint64 i = 0; i < found; i++)
+		{
+			bool		isnull;
+
+			leads[kept++] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i],
+														SPI_tuptable->tupdesc, 1, &isnull));
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	ls_owner_end(&owner);
+	return kept;
+}
+
 /* Tell the listeners of a team; without ids where there are too many. */
 static void
 notify_team(int32 team_id, const int64 *leads, int64 n)
@@ -146,13 +182,16 @@ for_each_team(Bitmapset **teams, bool only_nobodys,
 	for (int64 i = 0, n; i < count; i += n)
 	{
 		int64	   *ids;
+		int64		left;
 
 		for (n = 1; i + n < count && leads[i + n].team_id == leads[i].team_id; n++)
 			 /* as many as are of the team */ ;
 		ids = MemoryContextAllocHuge(team_context, sizeof(int64) * n);
 		for (int64 j = 0; j < n; j++)
 			ids[j] = leads[i + j].lead_id;
-		act(leads[i].team_id, ids, n);
+		left = only_nobodys && i > 0 ? keep_nobodys(ids, n) : n;
+		if (left > 0)
+			act(leads[i].team_id, ids, left);
 		CommandCounterIncrement();
 		MemoryContextReset(team_context);
 	}

@@ -257,6 +257,13 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"order by l.made_by, l.lead_id limit 5000"
 	},
 
+	/* Those of leads that are there and nobody's: leads. */
+	[OWNER_FIND_NOBODYS] = {
+		{INT8ARRAYOID},
+		"select l.lead_id from leadstream.lead l "
+		"where l.lead_id = any ($1) and l.assignee_id + 0 is null order by l.lead_id"
+	},
+
 	/*
 	 * How many open leads of a team are those of sales users: team, users.
 	 * One open stage after the other, for what they have closed only grows;

@@ -226,6 +226,29 @@ from (select u.sales_user, u.sales_user_id, count(l.lead_id) as n
 	  left join leadstream.lead l on l.assignee_id = u.sales_user_id and l.team_id = t.team_id
 	  group by 1, 2) q
 group by 1 order by 1;
+-- what the owner's triggers do when one team hands out counts for the next: a lead that
+-- they give to somebody stays his, one that they delete is nobody's turn
+select leadstream.create_team(t) is not null as made, leadstream.alter_team(t, hands_out => true) from unnest('{One side,Other side}'::text[]) t;
+select leadstream.add_member('One side', 'M1'), leadstream.add_member('Other side', 'M4'), leadstream.add_member('Other side', 'M6');
+create function one_for_all() returns trigger language plpgsql as $$
+begin
+	if new.contact_id = 12006 then
+		delete from leadstream.lead l where l.contact_id = new.contact_id and l.assignee_id is null;
+	elsif new.contact_id = 12007 then
+		update leadstream.lead l set assignee_id = new.assignee_id where l.contact_id = new.contact_id and l.assignee_id is null;
+	end if;
+	return null;
+end
+$$;
+create trigger one_for_all after update of assignee_id on leadstream.lead for each row execute function one_for_all();
+select leadstream.create_stream('Both', 'exists(visit where url = ''/both'')', '{One side,Other side}') is not null as made;
+select leadstream.enable('Both');
+insert into contact select generate_series(12005, 12008);
+insert into visit (contact_id, url) select i, '/both' from generate_series(12005, 12008) i;
+drop trigger one_for_all on leadstream.lead;
+select contact_id, team, assigned_to, (select count(*) from leadstream.lead_event e where e.lead_id = l.lead_id and what = 'assigned') as events
+from leadstream.leads l where contact_id between 12005 and 12008 order by 1, 2;
+select leadstream.disable('Both');
 set client_min_messages = warning;
 select leadstream.disable(s) from unnest('{Visitors,Buyers,Many}'::text[]) s;
 select leadstream.detach('visit');
