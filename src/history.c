@@ -740,6 +740,9 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 		list_sort(to_lock, list_oid_cmp);
 		foreach(lc, to_lock)
 			LockRelationOid(lfirst_oid(lc), AccessShareLock);
+		/* a rule was altered meanwhile, to speak of tables that nobody waited for */
+		if (locked != NIL)
+			ls_writers_wait(to_lock);
 		locked = list_concat(locked, to_lock);
 		if (OidIsValid(ls_catalog_relid("lead_match")))
 			LockRelationOid(ls_catalog_relid("lead_match"), RowExclusiveLock);
