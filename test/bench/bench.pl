@@ -956,7 +956,7 @@ part lead => [qw(lead_some lead_all)], sub {
     my $v = alternate($rounds, 'µs', undef, map {
       my $who = $_;
       "$id $who" => sub { bulk($s, 'visit', $who, rows => min($n, rows_for($who)), url => $url) }
-    } 'none', 'ours', 'lead', 'leads');
+    } 'none', 'ours', 'lead', 'leads', 'three');
     my $with = sub { ratio($v->{"$id $_[0]"}, $v->{"$id none"}) };
     report($id => $with->('ours'), 'PL/pgSQL a row', $with->('lead'), 'PL/pgSQL a statement', $with->('leads'),
       'the same into three tables', $with->('three'));
