@@ -267,12 +267,12 @@ begin_walk(StreamSet *set, const Walk *walk)
 		kept_file(), ObjectIdGetDatum(set->contacts->relid)};
 
 	(void) run_as_owner("score_walk",
-						"insert into leadstream.score_walk as w (score_set_id, version, kept, todo) "
+						"insert into leadstream.score_walk as w (score_set_id, version, kept, contact_count) "
 						"select $1, $2, $3, coalesce(sum(greatest(c.reltuples, 0)), 0) from pg_class c"
 						" where c.relkind = 'r' and (c.oid = $4"
 						"  or c.oid in (select t.relid from pg_partition_tree($4) as t)) "
 						"on conflict (score_set_id) do update set version = excluded.version,"
-						" kept = excluded.kept, todo = excluded.todo, position = null, done = 0,"
+						" kept = excluded.kept, contact_count = excluded.contact_count, position = null, done = 0,"
 						" skipped = 0, is_done = false, started_at = default",
 						4, types, values, NULL);
 }

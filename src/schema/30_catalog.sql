@@ -225,7 +225,7 @@ create table leadstream.score_walk (
 	position		text,
 	is_done			boolean not null default false,
 	done			bigint not null default 0,
-	todo			bigint not null default 0,
+	contact_count	bigint not null default 0,
 	skipped			bigint not null default 0,
 	started_at		timestamptz not null default statement_timestamp()
 );

@@ -460,7 +460,7 @@ select c.score_set_id, c.score_set, c.description, c.is_enabled,
 	   coalesce(u.used_by, '') as used_by,
 	   coalesce(w.is_done, false) as is_current,
 	   case when not w.is_done then w.done end as done,
-	   case when not w.is_done then w.todo end as todo,
+	   case when not w.is_done then w.contact_count end as contact_count,
 	   c.owner::text as owner, c.created_at, c.account
 from leadstream.score_set c
 left join leadstream.score_walk w on w.score_set_id = c.score_set_id and w.version = c.version
@@ -484,7 +484,7 @@ comment on column leadstream.score_sets.rule_count is 'rules it has, disabled on
 comment on column leadstream.score_sets.used_by is 'the streams and segments whose rules name it, separated by commas; not those of score()';
 comment on column leadstream.score_sets.is_current is 'have all contacts been judged since it was last changed?  Else tick() is about to, or rescore()';
 comment on column leadstream.score_sets.done is 'contacts that have been, if that is under way';
-comment on column leadstream.score_sets.todo is 'contacts there are, about';
+comment on column leadstream.score_sets.contact_count is 'contacts there are, about';
 comment on column leadstream.score_sets.owner is 'role that may change it and its rules';
 comment on column leadstream.score_sets.account is 'account it belongs to; empty without accounts';
 

@@ -2,7 +2,7 @@
 #
 # bench.sh: the bars of leadstream and its rivals, on a throw-away server.
 #
-#   test/bench/bench.sh                 every line, small: five minutes
+#   test/bench/bench.sh                 every line, small
 #   test/bench/bench.sh --full          as large as the bars say: under forty minutes
 #   test/bench/bench.sh --out FOLDER    where results go (a folder under /tmp, named at the end)
 #   test/bench/bench.sh --only REGEX    only the parts with such a line (see bench.pl)

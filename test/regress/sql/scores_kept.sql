@@ -237,7 +237,7 @@ select leadstream.attach_activity('form_submit', occurred_at => 'at');
 select score_set, is_current from leadstream.score_sets;
 call at('2024-09-05 12:00+00');
 select contact, points from kept;
-select score_set, is_current, done, todo from leadstream.score_sets;
+select score_set, is_current, done, contact_count from leadstream.score_sets;
 begin;
 select leadstream.merge_contacts(3, 4);
 update form_submit set contact_id = 4 where contact_id = 3;
