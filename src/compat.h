@@ -160,4 +160,11 @@
 #define LS_CHECK_IS_ENFORCED(check)	true
 #endif
 
+/* 17 asks for locks at least as strong as well, if told to (storage/lock.h). */
+#if PG_VERSION_NUM >= 170000
+#define LS_LOCK_IS_HELD(tag, mode)	LockHeldByMe(tag, mode, false)
+#else
+#define LS_LOCK_IS_HELD(tag, mode)	LockHeldByMe(tag, mode)
+#endif
+
 #endif							/* LS_COMPAT_H */

@@ -76,9 +76,9 @@ open_scan(RowLocker *locker)
 	/* rows that this very command wrote must be found */
 	CommandCounterIncrement();
 	locker->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	locker->scan = ls_keyscan_open(locker->relid, locker->key_attno,
-								   locker->key_type, InvalidAttrNumber,
-								   locker->snapshot);
+	locker->scan = ls_keyscan_open_locked(locker->relid, locker->key_attno,
+										  locker->key_type, InvalidAttrNumber,
+										  locker->snapshot);
 	MemoryContextSwitchTo(oldcontext);
 }
 

@@ -40,6 +40,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -57,6 +58,7 @@ typedef struct KeyLeaf
 	Relation	index;			/* NULL: read the whole leaf */
 	bool		index_has_time;
 	ScanDirection direction;	/* newest first, if it has the time */
+	bool		is_unique;		/* its columns are a key of the table */
 	RegProcedure key_eq;		/* column = key */
 	Oid			key_collation;
 	Oid			key_subtype;
@@ -67,6 +69,8 @@ typedef struct KeyLeaf
 	TupleTableSlot *version;	/* the same, for another row; NULL until then */
 	IndexScanDesc index_scan;
 	int			index_nkeys;	/* keys the scan was made for */
+	bool		has_one;		/* has the key at most one row that we see? */
+	bool		is_at_end;		/* that was given */
 	IndexScanDesc entry_scan;	/* of entries: always three keys */
 	TableScanDesc table_scan;
 } KeyLeaf;
@@ -178,6 +182,7 @@ choose_index(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
 				index_close(leaf->index, AccessShareLock);
 			leaf->index = index;
 			leaf->index_has_time = has_time;
+			leaf->is_unique = index->rd_index->indisunique && index->rd_index->indimmediate;
 			leaf->direction = has_time && (index->rd_indoption[1] & INDOPTION_DESC) ?
 				ForwardScanDirection : BackwardScanDirection;
 			leaf->key_eq = eq;
@@ -226,6 +231,7 @@ typedef struct Choice
 	bool		is_good;
 	Oid			index;			/* InvalidOid: none */
 	bool		index_has_time;
+	bool		is_unique;
 	ScanDirection direction;
 	Oid			key_collation;
 	Oid			key_subtype;
@@ -288,6 +294,7 @@ choose_access(KeyScan *scan, KeyLeaf *leaf, AttrNumber time_attno)
 	if (choice->is_good)
 	{
 		leaf->index_has_time = choice->index_has_time;
+		leaf->is_unique = choice->is_unique;
 		leaf->direction = choice->direction;
 		leaf->key_eq = choice->key_eq_finfo.fn_oid;
 		leaf->key_eq_finfo = choice->key_eq_finfo;
@@ -302,7 +309,7 @@ choose_access(KeyScan *scan, KeyLeaf *leaf, AttrNumber time_attno)
 		if (leaf->index)
 			index_close(leaf->index, AccessShareLock);
 		leaf->index = NULL;
-		leaf->index_has_time = false;
+		leaf->index_has_time = leaf->is_unique = false;
 	}
 
 	choice->is_good = true;		/* unless a message comes meanwhile */
@@ -310,6 +317,7 @@ choose_access(KeyScan *scan, KeyLeaf *leaf, AttrNumber time_attno)
 		choice->is_good = false;
 	choice->index = leaf->index ? RelationGetRelid(leaf->index) : InvalidOid;
 	choice->index_has_time = leaf->index_has_time;
+	choice->is_unique = leaf->is_unique;
 	choice->direction = leaf->direction;
 	choice->key_collation = leaf->key_collation;
 	choice->key_subtype = leaf->key_subtype;
@@ -404,8 +412,16 @@ KeyScan *
 ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 				AttrNumber time_attno, Snapshot snapshot)
 {
+	LockRelationOid(relid, AccessShareLock);
+	return ls_keyscan_open_locked(relid, key_attno, key_type, time_attno, snapshot);
+}
+
+KeyScan *
+ls_keyscan_open_locked(Oid relid, AttrNumber key_attno, Oid key_type,
+					   AttrNumber time_attno, Snapshot snapshot)
+{
 	KeyScan    *scan = palloc0(sizeof(KeyScan));
-	Relation	root = table_open(relid, AccessShareLock);
+	Relation	root = table_open(relid, NoLock);
 
 	scan->mcxt = CurrentMemoryContext;
 	scan->snapshot = snapshot;
@@ -440,11 +456,12 @@ start_leaf(KeyScan *scan, KeyLeaf *leaf)
 	{
 		ScanKeyData keys[2];
 		int			nkeys = 1;
+		bool		is_bound = scan->has_bound && leaf->index_has_time;
 
 		ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber,
 							   leaf->key_subtype, leaf->key_collation,
 							   leaf->key_eq, scan->key);
-		if (scan->has_bound && leaf->index_has_time)
+		if (is_bound)
 			ScanKeyEntryInitialize(&keys[nkeys++], 0, 2,
 								   BTGreaterEqualStrategyNumber, TIMESTAMPTZOID,
 								   InvalidOid, F_TIMESTAMPTZ_GE,
@@ -468,6 +485,9 @@ start_leaf(KeyScan *scan, KeyLeaf *leaf)
 			leaf->index_nkeys = nkeys;
 		}
 		index_rescan(leaf->index_scan, keys, nkeys, NULL, 0);
+		leaf->has_one = leaf->is_unique && !is_bound &&
+			nkeys == leaf->index->rd_index->indnkeyatts;
+		leaf->is_at_end = false;
 	}
 	else if (leaf->table_scan)
 		table_rescan(leaf->table_scan, NULL);
@@ -495,10 +515,13 @@ next_in_leaf(KeyScan *scan, KeyLeaf *leaf)
 {
 	if (leaf->index)
 	{
-		while (index_getnext_slot(leaf->index_scan, leaf->direction,
-								  leaf->slot))
+		while (!leaf->is_at_end &&
+			   index_getnext_slot(leaf->index_scan, leaf->direction, leaf->slot))
 			if (!is_too_new(scan, leaf))
+			{
+				leaf->is_at_end = leaf->has_one;
 				return true;
+			}
 		return false;
 	}
 	while (table_scan_getnextslot(leaf->table_scan, ForwardScanDirection,

@@ -49,6 +49,10 @@ ls_row_is_ours(HeapTupleHeader row, CommandId *command)
 extern KeyScan *ls_keyscan_open(Oid relid, AttrNumber key_attno, Oid key_type,
 								AttrNumber time_attno, Snapshot snapshot);
 
+/* The same of a table that the caller has locked. */
+extern KeyScan *ls_keyscan_open_locked(Oid relid, AttrNumber key_attno, Oid key_type,
+									   AttrNumber time_attno, Snapshot snapshot);
+
 /* Do a key's rows come in the order of time_attno, newest first? */
 extern bool ls_keyscan_is_newest_first(KeyScan *scan);
 

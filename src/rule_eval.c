@@ -34,6 +34,7 @@
 #include "judge.h"
 #include "key_scan.h"
 #include "own_rows.h"
+#include "read_lock.h"
 #include "timeline.h"
 #include "value.h"
 
@@ -112,8 +113,10 @@ ls_judge_begin(ContactSource *contacts, Snapshot snapshot, TimestampTz clock,
 	judge->reading.mcxt = judge->contact_mcxt;
 	judge->by_address = shared_create(mcxt, 16, NULL);
 	judge->by_digest = shared_create(mcxt, 16, NULL);
-	judge->contact_scan = ls_keyscan_open(contacts->relid, contacts->key_attno,
-										  contacts->key_base, InvalidAttrNumber, snapshot);
+	ls_lock_to_read(contacts->relid);
+	judge->contact_scan = ls_keyscan_open_locked(contacts->relid, contacts->key_attno,
+												 contacts->key_base, InvalidAttrNumber,
+												 snapshot);
 	MemoryContextSwitchTo(oldcxt);
 	return judge;
 }
@@ -196,9 +199,10 @@ judge_scan(Judge *judge, ActivitySource *source)
 	s->relid = source->relid;
 	s->contact_attno = source->contact_attno;
 	s->time_attno = time_attno;
-	s->rows = ls_rowscan_make(ls_keyscan_open(source->relid, source->contact_attno,
-											  judge->contacts->key_base, time_attno,
-											  judge->snapshot));
+	ls_lock_to_read(source->relid);
+	s->rows = ls_rowscan_make(ls_keyscan_open_locked(source->relid, source->contact_attno,
+													 judge->contacts->key_base, time_attno,
+													 judge->snapshot));
 	judge->scans = lappend(judge->scans, s);
 	MemoryContextSwitchTo(oldcxt);
 	return s->rows;

@@ -27,7 +27,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -37,6 +36,7 @@
 #include "attempt.h"
 #include "guc.h"
 #include "program_rows.h"
+#include "read_lock.h"
 #include "rule_timeline.h"
 #include "score_keep.h"
 #include "table_watch.h"
@@ -308,6 +308,16 @@ judge_set(ScoreTurn *turn, ScoreContact *contact, int start, int end)
  * A job
  * -------------------------------------------------------------------------
  */
+/* The set that all items are of; 0: there are several. */
+static int32
+only_set(const ScoreJob *job)
+{
+	for (int i = 1; i < job->n; i++)
+		if (job->items[i].score_set_id != job->items[0].score_set_id)
+			return 0;
+	return job->n > 0 ? job->items[0].score_set_id : 0;
+}
+
 static void
 judge_items(void *arg)
 {
@@ -318,7 +328,7 @@ judge_items(void *arg)
 
 	job->nchanges = 0;
 	turn->judge = NULL;
-	turn->reader = ls_scores_open(job->set->contacts, job->snapshot);
+	turn->reader = ls_scores_open(job->set->contacts, job->snapshot, only_set(job));
 	for (int start = 0; start < job->n && turn->reader; start = end)
 	{
 		ScoreContact contact = {.key = job->items[start].key};
@@ -380,7 +390,7 @@ ls_scores_lock(StreamSet *set, int32 score_set_id, uint64 settling)
 	score_set->locked_for = settling;
 	/* many rules read few tables, which are mostly as they were */
 	foreach(lc, score_set->relids)
-		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+		ls_lock_to_read(lfirst_oid(lc));
 	if (score_set->relids == NIL || score_set->checked != ls_watch_messages.tables)
 		lock_rules(set, score_set);
 }

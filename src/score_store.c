@@ -29,7 +29,7 @@ struct ScoreReader
 };
 
 ScoreReader *
-ls_scores_open(ContactSource *contacts, Snapshot snapshot)
+ls_scores_open(ContactSource *contacts, Snapshot snapshot, int32 score_set_id)
 {
 	Oid			relid = ls_catalog_relid("score");
 	ScoreReader *reader;
@@ -39,6 +39,8 @@ ls_scores_open(ContactSource *contacts, Snapshot snapshot)
 	reader = palloc(sizeof(ScoreReader));
 	reader->scan = ls_keyscan_open(relid, SCORE_CONTACT, contacts->key_base,
 								   InvalidAttrNumber, snapshot);
+	if (score_set_id != 0)
+		ls_keyscan_narrow(reader->scan, SCORE_SCORE_SET, score_set_id);
 	return reader;
 }
 

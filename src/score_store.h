@@ -33,10 +33,12 @@ typedef struct KeptScore
 typedef struct ScoreReader ScoreReader;
 
 /*
- * NULL where there is no table.  Allocated in the current memory context; to be
+ * NULL where there is no table.  Scores of other sets than the one may be left
+ * out; 0: of none.  Allocated in the current memory context; to be
  * closed by the same resource owner.
  */
-extern ScoreReader *ls_scores_open(ContactSource *contacts, Snapshot snapshot);
+extern ScoreReader *ls_scores_open(ContactSource *contacts, Snapshot snapshot,
+								   int32 score_set_id);
 
 /* The scores of a contact, in the current memory context. */
 extern int	ls_scores_read(ScoreReader *reader, Datum key, KeptScore **scores);

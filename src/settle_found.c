@@ -181,7 +181,7 @@ append_scores(Chunk *result, uint64 serial, const Candidate *candidate, const Ro
 			  Snapshot snapshot)
 {
 	StreamSet  *set = result->settlement->set;
-	ScoreReader *reader = ls_scores_open(set->contacts, snapshot);
+	ScoreReader *reader = ls_scores_open(set->contacts, snapshot, 0);
 	KeptScore  *scores;
 	int			n;
 
@@ -250,8 +250,8 @@ ls_chunk_expand(Chunk *chunk, Snapshot snapshot)
 		if (!is_sought)
 			continue;
 		if (scan == NULL)
-			scan = ls_keyscan_open(contacts->relid, contacts->key_attno,
-								   contacts->key_base, InvalidAttrNumber, snapshot);
+			scan = ls_keyscan_open_locked(contacts->relid, contacts->key_attno,
+										  contacts->key_base, InvalidAttrNumber, snapshot);
 		contact = ls_keyscan_row_at(scan, &chunk->places[start]);
 		if (contact == NULL)
 		{

@@ -16,13 +16,13 @@
 
 #include "access/table.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "key_store.h"
+#include "read_lock.h"
 #include "stream_paths.h"
 #include "stream_program.h"
 #include "table_watch.h"
@@ -290,7 +290,7 @@ ls_streams_lock_paths(StreamSet *set, int32 source_id)
 			source = set->kinds[k];
 			relid = source->relid;
 		}
-	LockRelationOid(relid, AccessShareLock);
+	ls_lock_to_read(relid);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		return NULL;
 	foreach(lc, set->paths)

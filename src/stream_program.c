@@ -19,7 +19,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "common/hashfn.h"
-#include "storage/lmgr.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -27,6 +26,7 @@
 #include "attempt.h"
 #include "compat.h"
 #include "guc.h"
+#include "read_lock.h"
 #include "segment.h"
 #include "stream_program.h"
 #include "table_watch.h"
@@ -400,7 +400,7 @@ ls_stream_program_lock(StreamProgram *program)
 	ListCell   *lc;
 
 	foreach(lc, program->relids)
-		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+		ls_lock_to_read(lfirst_oid(lc));
 	if (program->checked == ls_watch_messages.tables)
 		return true;
 	program->checked = ls_watch_messages.tables;
