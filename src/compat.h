@@ -68,6 +68,13 @@
 	 (dst).localTransactionId = (lock)->lxid)
 #endif
 
+/* In it, 17 calls the backend by its place among the processes. */
+#if PG_VERSION_NUM >= 170000
+#define LS_VXID_BACKEND(vxid)	((vxid).procNumber)
+#else
+#define LS_VXID_BACKEND(vxid)	((vxid).backendId)
+#endif
+
 /*
  * 18 spells it pg_noreturn, and takes it only in front of a declaration, where
  * the attribute of before is as good.

@@ -427,6 +427,22 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		" cross join lateral (select w.ctid from leadstream.score w"
 		"  where w.contact_id % p.contact_id and w.score_set_id + 0 = p.score_set_id offset 0"
 		"  for update skip locked) o))"
+	},
+
+	/* What horizon.c notes: known, seen, awaited. */
+	[OWNER_READ_HORIZON] = {
+		{InvalidOid},
+		"select h.known, h.seen, h.awaited from leadstream.horizon h"
+	},
+	[OWNER_OLDEST_RUNNING] = {
+		{InvalidOid},
+		"select pg_snapshot_xmin(pg_current_snapshot())"
+	},
+	[OWNER_MOVE_HORIZON] = {
+		{XID8OID, XID8OID, TEXTOID},
+		"insert into leadstream.horizon as h (known, seen, awaited) values ($1, $2, $3) "
+		"on conflict (singleton) do update "
+		"set known = excluded.known, seen = excluded.seen, awaited = excluded.awaited"
 	}
 };
 

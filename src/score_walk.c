@@ -10,7 +10,7 @@
  * goes through all contacts in the order of their keys and judges them by the
  * new version; leadstream.score_walk says how far it has come.  It begins when
  * those have ended who were writing then, for they may not know the new version
- * and leave scores of the older one.  Contacts that somebody has and does not let
+ * and leave scores of the older one (horizon.c).  Contacts that somebody has and does not let
  * go of are passed over, and for their sake there is another round.  Ticks do a
  * part of it each, one tick at a time; rescore() all of it, and it waits.
  *
@@ -43,6 +43,7 @@
 
 #include "compat.h"
 #include "guc.h"
+#include "horizon.h"
 #include "owner_sql.h"
 #include "score_keep.h"
 #include "score_walk.h"
@@ -180,6 +181,7 @@ typedef struct Walk
 	int32		version;
 	bool		is_gone;		/* the set is */
 	bool		is_begun;
+	uint64		changed;		/* the transaction that began it */
 	char	   *position;		/* NULL: at the beginning */
 } Walk;
 
@@ -211,7 +213,8 @@ read_walks(int32 score_set_id)
 	if (!ls_owner_begin_of(ls_catalog_relid("score_walk"), &owner))
 		return NIL;
 	n = run("select coalesce(s.score_set_id, w.score_set_id), coalesce(s.version, 0), s.score_set_id is null,"
-			" coalesce(w.version = s.version and w.kept = $2, false), w.position "
+			" coalesce(w.version = s.version and w.kept = $2, false), w.position,"
+			" s.changed, w.xmin "
 			"from leadstream.score_set s full join leadstream.score_walk w on w.score_set_id = s.score_set_id "
 			"where $1 in (0, s.score_set_id) and (s.score_set_id is null or s.is_enabled"
 			"  and s.changed is distinct from pg_current_xact_id_if_assigned())"
@@ -230,6 +233,10 @@ read_walks(int32 score_set_id)
 		walk->is_gone = DatumGetBool(SPI_getbinval(tuple, desc, 3, &isnull));
 		walk->is_begun = DatumGetBool(SPI_getbinval(tuple, desc, 4, &isnull));
 		walk->position = walk->is_begun ? SPI_getvalue(tuple, desc, 5) : NULL;
+		/* of a set that is gone: the transaction that said so */
+		walk->changed = walk->is_gone ?
+			ls_horizon_widen(DatumGetTransactionId(SPI_getbinval(tuple, desc, 7, &isnull))) :
+			DatumGetUInt64(SPI_getbinval(tuple, desc, 6, &isnull));
 		walks = lappend(walks, walk);
 		MemoryContextSwitchTo(oldcontext);
 	}
@@ -445,8 +452,12 @@ go_on(StreamSet *set, Walk *walk, int limit, bool may_wait, int *patience, Steps
 	{
 		if (may_wait)
 			ls_writers_wait(written_tables(set));
-		else if (!ls_writers_gone(written_tables(set), patience))
+		else if (walk->changed >= ls_horizon() &&
+				 !ls_writers_gone(written_tables(set), patience))
+		{
+			ls_horizon_move();
 			return false;
+		}
 	}
 	if (walk->is_gone)
 	{

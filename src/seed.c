@@ -12,7 +12,8 @@
  * Nothing is locked.  It needs a snapshot that sees all that was written by those
  * who did not know of the stream yet: they hold locks on the tables that it reads,
  * so a tick waits a moment for who writes there now, and if that is not enough
- * leaves the stream for the next one.
+ * leaves the stream for the next one; which need only wait for those who have been
+ * there since (horizon.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -39,6 +40,7 @@
 #include "attempt.h"
 #include "due.h"
 #include "guc.h"
+#include "horizon.h"
 #include "owner_sql.h"
 #include "rule_timeline.h"
 #include "rule_turns.h"
@@ -460,27 +462,17 @@ seed_streams(StreamSet *set, SeedStream *streams, int n, bool is_foreign, bool i
 	return pass.is_complete;
 }
 
-/* Seed streams. */
-static void
-seed(StreamSet *set, List *ids)
+/*
+ * Streams in the order in which they are seeded, as far as they were changed
+ * before a transaction; where each sort of them ends, and how many they are.
+ */
+static int
+sort_streams(StreamSet *set, List *ids, uint64 before, SeedStream *streams, int ends[4])
 {
-	SeedStream *streams;
 	int			n = 0;
-	int			ends[4];		/* of each sort of streams */
-	Datum	   *done;
-	Datum	   *runs;
-	int			ndone = 0;
-	Datum	   *once;
-	int			nonce = 0;
 	ListCell   *lc;
-	int			patience = SEED_PATIENCE;
-	bool		is_complete;
 
-	streams = palloc(sizeof(SeedStream) * list_length(ids));
-	done = palloc(sizeof(Datum) * list_length(ids));
-	runs = palloc(sizeof(Datum) * list_length(ids));
-	once = palloc(sizeof(Datum) * list_length(ids));
-	for (int sort = 0; sort < lengthof(ends); sort++)
+	for (int sort = 0; sort < 4; sort++)
 	{
 		int			n_of_sort;
 
@@ -490,7 +482,7 @@ seed(StreamSet *set, List *ids)
 			RuleProgram *program = stream ? ls_streams_program(set, stream) : NULL;
 
 			if (program == NULL || ls_program_is_foreign(program) != (sort >= 2) ||
-				program->turns_by_time != (sort % 2 == 0))
+				program->turns_by_time != (sort % 2 == 0) || stream->row->changed >= before)
 				continue;
 			streams[n].stream = stream;
 			streams[n].program = program;
@@ -505,8 +497,52 @@ seed(StreamSet *set, List *ids)
 		n_of_sort = sort == 0 ? n : n - ends[sort - 1];
 		qsort(streams + n - n_of_sort, n_of_sort, sizeof(SeedStream), cmp_accounts);
 	}
+	return n;
+}
 
-	is_complete = n == 0 || ls_writers_gone(tables_of_streams(set, streams, n), &patience);
+/*
+ * The same of those streams that all who write know of: because nobody who
+ * might not does any more, or they are below the horizon.  Returns whether
+ * these are all.
+ */
+static bool
+find_known(StreamSet *set, List *ids, SeedStream *streams, int ends[4])
+{
+	uint64		horizon = ls_horizon();
+	int			patience = SEED_PATIENCE;
+	int			n = sort_streams(set, ids, PG_UINT64_MAX, streams, ends);
+	int			nknown = 0;
+
+	for (int i = 0; i < n; i++)
+		if (streams[i].stream->row->changed < horizon)
+			nknown++;
+	if (nknown == n || ls_writers_gone(tables_of_streams(set, streams, n), &patience))
+		return true;
+	ls_horizon_move();
+	(void) sort_streams(set, ids, horizon, streams, ends);
+	return false;
+}
+
+/* Seed streams. */
+static void
+seed(StreamSet *set, List *ids)
+{
+	SeedStream *streams;
+	int			ends[4];		/* of each sort of streams */
+	Datum	   *done;
+	Datum	   *runs;
+	int			ndone = 0;
+	Datum	   *once;
+	int			nonce = 0;
+	int			patience = SEED_PATIENCE;
+	bool		are_all;
+	bool		is_complete = true;
+
+	streams = palloc(sizeof(SeedStream) * list_length(ids));
+	done = palloc(sizeof(Datum) * list_length(ids));
+	runs = palloc(sizeof(Datum) * list_length(ids));
+	once = palloc(sizeof(Datum) * list_length(ids));
+	are_all = find_known(set, ids, streams, ends);
 	for (int sort = 0; sort < lengthof(ends) && is_complete; sort++)
 	{
 		int			size = sort >= 2 ? 1 : SEED_STREAMS;
@@ -531,7 +567,7 @@ seed(StreamSet *set, List *ids)
 	if (ndone > 0)
 		finish_seeding(set->contacts, done, runs, ndone,
 					   ls_owner_array(once, NULL, nonce, INT4OID));
-	if (!is_complete)
+	if (!is_complete || !are_all)
 		ereport(NOTICE,
 				(errmsg("streams are not looked after by the clock yet"),
 				 errdetail("Transactions are in the way that write what the streams speak of, or delete contacts."),

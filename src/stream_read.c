@@ -176,6 +176,7 @@ ls_stream_row(StreamRow *row, HeapTuple tuple, TupleDesc desc)
 	row->name = TextDatumGetCString(heap_getattr(tuple, STREAM_NAME, desc, &isnull));
 	row->rule = (Rule *) PG_DETOAST_DATUM_COPY(heap_getattr(tuple, STREAM_RULE, desc, &isnull));
 	row->owner = DatumGetObjectId(heap_getattr(tuple, STREAM_OWNER, desc, &isnull));
+	row->changed = DatumGetUInt64(heap_getattr(tuple, STREAM_CHANGED, desc, &isnull));
 	row->is_enabled = DatumGetBool(heap_getattr(tuple, STREAM_IS_ENABLED, desc, &isnull));
 	row->rule_version = DatumGetInt32(heap_getattr(tuple, STREAM_RULE_VERSION, desc, &isnull));
 	row->run = DatumGetInt32(heap_getattr(tuple, STREAM_RUN, desc, &isnull));

@@ -24,6 +24,7 @@ typedef struct StreamRow
 	char	   *account;
 	char	   *name;
 	Oid			owner;
+	uint64		changed;		/* the transaction that wrote the row */
 	bool		is_enabled;
 	bool		is_seeded;
 	int32		run;

@@ -13,7 +13,8 @@
  *
  * Where a lead was deleted, somebody may have written for its contact who saw it
  * still there and so judged nothing: those who write at that moment are waited
- * for a while before such a contact is looked at, or it is left for the next tick.
+ * for a while before such a contact is looked at, or it is left for the next tick,
+ * which need not wait for those who came later (horizon.c).
  *
  * Last, what earlier runs of streams have left in the queue is removed.
  *
@@ -38,6 +39,7 @@
 
 #include "due.h"
 #include "guc.h"
+#include "horizon.h"
 #include "owner_sql.h"
 #include "score_walk.h"
 #include "seed.h"
@@ -105,12 +107,19 @@ is_awaited(HeapTuple tuple, TupleDesc desc)
 		DatumGetBool(heap_getattr(tuple, DUE_ARRIVAL, desc, &isnull));
 }
 
+/* Does everybody who writes know that it did? */
+static bool
+is_known(HeapTuple tuple, uint64 horizon)
+{
+	return ls_horizon_widen(HeapTupleHeaderGetXmin(tuple->t_data)) < horizon;
+}
+
 /*
  * Have those ended who write since before the entries were that a scan finds, as
  * far as that matters to any?  Comes first, for later writers may wait for us.
  */
 static bool
-await_writers(StreamSet *set, SysScanDesc scan, TupleDesc desc)
+await_writers(StreamSet *set, SysScanDesc scan, TupleDesc desc, uint64 horizon)
 {
 	List	   *relids = list_make1_oid(set->contacts->relid);
 	int			patience = AWAIT_PATIENCE;
@@ -120,13 +129,16 @@ await_writers(StreamSet *set, SysScanDesc scan, TupleDesc desc)
 	{
 		CHECK_FOR_INTERRUPTS();
 		tuple = systable_getnext_ordered(scan, ForwardScanDirection);
-	} while (tuple && !is_awaited(tuple, desc));
+	} while (tuple && (!is_awaited(tuple, desc) || is_known(tuple, horizon)));
 	if (tuple == NULL)
 		return true;
 	for (int k = 0; k < set->nkinds; k++)
 		if (!ls_source_is_own(set->kinds[k]))
 			relids = list_append_unique_oid(relids, set->kinds[k]->relid);
-	return ls_writers_gone(relids, &patience);
+	if (ls_writers_gone(relids, &patience))
+		return true;
+	ls_horizon_move();
+	return false;
 }
 
 /* Walk through the queue up to the clock, or until "limit" entries are settled. */
@@ -135,6 +147,7 @@ walk(StreamSet *set, int64 limit, DeliverCounts *counts, int64 *settled)
 {
 	Oid			relid = ls_catalog_relid("due");
 	TimestampTz clock = ls_clock_read();
+	uint64		horizon = ls_horizon();
 	int			batch = Min(limit, TICK_BATCH);
 	Relation	rel = table_open(relid, RowExclusiveLock);
 	Relation	index;
@@ -161,13 +174,14 @@ walk(StreamSet *set, int64 limit, DeliverCounts *counts, int64 *settled)
 	index = index_open(index_relid, AccessShareLock);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan = begin_scan(rel, index, snapshot, clock);
-	are_gone = await_writers(set, scan, RelationGetDescr(rel));
+	are_gone = await_writers(set, scan, RelationGetDescr(rel), horizon);
 	systable_endscan_ordered(scan);
 	scan = begin_scan(rel, index, snapshot, clock);
 	do
 	{
 		tuple = systable_getnext_ordered(scan, ForwardScanDirection);
-		if (tuple && (are_gone || !is_awaited(tuple, RelationGetDescr(rel))))
+		if (tuple && (are_gone || !is_awaited(tuple, RelationGetDescr(rel)) ||
+					  is_known(tuple, horizon)))
 		{
 			Candidate  *candidate = &candidates[n++];
 			bool		isnull;

@@ -200,6 +200,47 @@ ls_writers_gone(List *relids, int *patience)
 	return all;
 }
 
+char *
+ls_writers_names(List *relids)
+{
+	int			nwriters;
+	Writer	   *writers = find_writers(relids, &nwriters);
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < nwriters; i++)
+		appendStringInfo(&names, "%s%d/%u", i > 0 ? " " : "",
+						 LS_VXID_BACKEND(writers[i].vxid), writers[i].vxid.localTransactionId);
+	pfree(writers);
+	return names.data;
+}
+
+bool
+ls_writers_have_ended(List *relids, const char *names)
+{
+	VirtualTransactionId vxid;
+	int			backend;
+	LocalTransactionId lxid;
+	Writer	   *writers;
+	int			nwriters;
+	bool		all = true;
+
+	for (int length; all && sscanf(names, "%d/%u%n", &backend, &lxid, &length) == 2; names += length)
+	{
+		LS_VXID_BACKEND(vxid) = backend;
+		vxid.localTransactionId = lxid;
+		all = VirtualXactLock(vxid, false);
+	}
+	if (!all)
+		return false;
+	writers = find_writers(relids, &nwriters);
+	for (int i = 0; i < nwriters && all; i++)
+		if (VirtualTransactionIdIsRecoveredPreparedXact(writers[i].vxid))
+			all = VirtualXactLock(writers[i].vxid, false);
+	pfree(writers);
+	return all;
+}
+
 bool
 ls_writers_be_patient(int *patience)
 {

@@ -26,6 +26,13 @@ extern void ls_writers_wait(List *relids);
  */
 extern bool ls_writers_gone(List *relids, int *patience);
 
+/*
+ * The virtual transaction ids of those who write the tables now, palloc'd, and
+ * whether they, and all whom a restart has left prepared, have ended since.
+ */
+extern char *ls_writers_names(List *relids);
+extern bool ls_writers_have_ended(List *relids, const char *names);
+
 /* Let a moment pass; false if there is no patience left. */
 extern bool ls_writers_be_patient(int *patience);
 

@@ -240,6 +240,21 @@ comment on column leadstream.score_walk.position is
 comment on column leadstream.score_walk.skipped is
 'contacts that somebody had locked: there will be another round';
 
+create table leadstream.horizon (
+	singleton		boolean not null default true primary key check (singleton),
+	known			xid8 not null,
+	seen			xid8 not null,
+	awaited			text not null
+);
+comment on table leadstream.horizon is
+'up to where all who write know what was changed, for tick(), which is to come after those who may not; one row, or none before it was needed; not part of a dump';
+comment on column leadstream.horizon.known is
+'what transactions below it have changed is known to everybody who writes';
+comment on column leadstream.horizon.seen is
+'likewise, once those awaited have ended';
+comment on column leadstream.horizon.awaited is
+'the virtual transactions that were writing after all below "seen" had ended';
+
 comment on sequence leadstream.activity_source_source_id_seq is 'ids of kinds of activities';
 comment on sequence leadstream.team_team_id_seq is 'ids of teams';
 comment on sequence leadstream.sales_user_sales_user_id_seq is 'ids of sales users';

@@ -244,7 +244,7 @@ begin
 	-- a tick() removes what is kept of it
 	insert into leadstream.score_walk (score_set_id, version, kept)
 	values (c.score_set_id, 0, 0)
-	on conflict do nothing;
+	on conflict on constraint score_walk_pkey do update set version = 0, kept = 0;
 	perform leadstream._score_changed(c, streams, bound);
 end
 $$;

@@ -144,7 +144,8 @@ as $$
 	where _access_rights.access in ('sales', 'app') and r.proname = any (leadstream._sales_functions())
 	union all
 	-- all but what is as good as being the owner: what is attached, how columns
-	-- are called, what stands where rows are looked up, and who has access
+	-- are called, what stands where rows are looked up, what everybody knows of, and
+	-- who has access
 	select 'table', r.object, 'select' from relation r
 	where _access_rights.access = 'admin' and r.relkind = 'r'
 	union all
@@ -152,7 +153,7 @@ as $$
 	from relation r, unnest('{insert,update,delete}'::text[]) as p(privilege)
 	where _access_rights.access = 'admin' and r.relkind = 'r' and r.is_member
 	  and r.relname not in ('contact_source', 'activity_source', 'attached_table', 'access_path',
-							'access_key', 'access_account')
+							'access_key', 'access_account', 'horizon')
 	union all
 	-- whose stages are renamed, and contacts merged; what was is not unmade
 	select 'table', r.object, p.privilege

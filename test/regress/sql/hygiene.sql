@@ -57,7 +57,7 @@ order by 1;
 -- a table of ours that is named without its schema
 select 'unqualified: ' || p.oid::regprocedure || ': ' || m[1]
 from pg_proc p
-cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|segment|score|score_set|score_rule|score_walk|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
+cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|segment|score|score_set|score_rule|score_walk|horizon|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
 where p.pronamespace = 'leadstream'::regnamespace
 order by 1;
 
@@ -161,7 +161,7 @@ select 'not part of a dump: ' || c.oid::regclass
 from pg_class c join member m on m.objid = c.oid and m.classid = 'pg_class'::regclass, pg_extension e
 where c.relkind in ('r', 'S') and e.extname = 'leadstream' and c.oid <> all (e.extconfig)
   -- derived from the others, or another one in each cluster
-  and c.relname not in ('access_path', 'access_key', 'attached_table', 'feed')
+  and c.relname not in ('access_path', 'access_key', 'attached_table', 'feed', 'horizon')
 order by 1;
 -- no OID in a column but such as a dump and pg_upgrade know how to keep
 select 'type of column: ' || a.attrelid::regclass || '.' || a.attname
