@@ -570,17 +570,13 @@ ls_owner_end(OwnerState *state)
 	SPI_finish();
 }
 
-uint64
-ls_owner_run(OwnerStatement statement, ContactSource *contacts,
-			 Datum *values, const char *nulls)
+/* Run a plan with everything that is committed in sight. */
+static uint64
+run_plan(SPIPlanPtr plan, Datum *values, const char *nulls)
 {
-	SPIPlanPtr	plan = get_plan(statement, contacts);
-	Snapshot	snapshot;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	int			result;
 
-	CommandCounterIncrement();
-	ensure_planned(plan);
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	result = SPI_execute_snapshot(plan, values, nulls, snapshot,
 								  InvalidSnapshot, false, true, 0);
 	UnregisterSnapshot(snapshot);
@@ -588,6 +584,41 @@ ls_owner_run(OwnerStatement statement, ContactSource *contacts,
 		elog(ERROR, "SPI_execute_snapshot failed: %s",
 			 SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+uint64
+ls_owner_run(OwnerStatement statement, ContactSource *contacts,
+			 Datum *values, const char *nulls)
+{
+	SPIPlanPtr	plan = get_plan(statement, contacts);
+
+	CommandCounterIncrement();
+	ensure_planned(plan);
+	return run_plan(plan, values, nulls);
+}
+
+uint64
+ls_owner_run_text(const char *text, int nargs, Oid *types, Datum *values,
+				  const char *nulls)
+{
+	SPIPlanPtr	plan = SPI_prepare(text, nargs, types);
+
+	CommandCounterIncrement();
+	return run_plan(plan, values, nulls);
+}
+
+uint64
+ls_owner_run_on(const char *table, const char *text, int nargs, Oid *types,
+				Datum *values, const char *nulls)
+{
+	OwnerState	owner;
+	uint64		n;
+
+	if (!ls_owner_begin_of(ls_catalog_relid(table), &owner))
+		return 0;
+	n = ls_owner_run_text(text, nargs, types, values, nulls);
+	ls_owner_end(&owner);
+	return n;
 }
 
 Datum

@@ -78,6 +78,16 @@ extern bool ls_owner_begin_of(Oid relid, OwnerState *state);
 extern uint64 ls_owner_run(OwnerStatement statement, ContactSource *contacts,
 						   Datum *values, const char *nulls);
 
+/*
+ * The same of any statement, for those that are run once in a while: between
+ * begin and end; or as the owner of one of leadstream's tables, where nothing
+ * comes back but how many rows.
+ */
+extern uint64 ls_owner_run_text(const char *text, int nargs, Oid *types,
+								Datum *values, const char *nulls);
+extern uint64 ls_owner_run_on(const char *table, const char *text, int nargs,
+							  Oid *types, Datum *values, const char *nulls);
+
 /* The role that acts, as a text datum: for lead_event.actor. */
 extern Datum ls_owner_actor(void);
 

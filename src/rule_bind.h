@@ -111,6 +111,10 @@ typedef struct BoundRule
 	bool		uses_clock;		/* time alone can change its truth */
 	bool		foreign;		/* types outside pg_catalog are in it */
 	List	   *fields;			/* of BoundField *, if bound apart */
+
+	/* Which contacts its query asks of; false when bound: of all. */
+	bool		after_key;		/* those whose key is after $2, */
+	bool		upto_key;		/* up to $3 */
 } BoundRule;
 
 typedef struct UsedColumn

@@ -7,8 +7,8 @@
  * wait for, and settled in batches of contacts that nobody has.
  *
  * A change of a score set raises its version and does nothing else.  A walk then
- * goes through all contacts in the order of their keys and judges them by the
- * new version; leadstream.score_walk says how far it has come.  It begins when
+ * goes through all contacts in the order of their keys (contact_walk.c) and judges
+ * them by the new version; leadstream.score_walk says how far it has come.  It begins when
  * those have ended who were writing then, for they may not know the new version
  * and leave scores of the older one (horizon.c).  Contacts that somebody has and does not let
  * go of are passed over, and for their sake there is another round.  Ticks do a
@@ -24,7 +24,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -37,11 +36,10 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 #include "compat.h"
+#include "contact_walk.h"
 #include "guc.h"
 #include "horizon.h"
 #include "owner_sql.h"
@@ -142,38 +140,6 @@ settle_due(StreamSet *set, int64 limit, int64 *settled)
  * -------------------------------------------------------------------------
  */
 
-/* Run a statement with everything that is committed in sight; see owner_sql.c. */
-static uint64
-run(const char *text, int nargs, Oid *types, Datum *values, const char *nulls)
-{
-	SPIPlanPtr	plan = SPI_prepare(text, nargs, types);
-	Snapshot	snapshot;
-	int			result;
-
-	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	result = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, false, true, 0);
-	UnregisterSnapshot(snapshot);
-	if (result < 0)				/* cannot happen: errors are raised */
-		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-/* The same as the owner of one of leadstream's tables; nothing comes back but how many rows. */
-static uint64
-run_as_owner(const char *table, const char *text, int nargs, Oid *types, Datum *values,
-			 const char *nulls)
-{
-	OwnerState	owner;
-	uint64		n;
-
-	if (!ls_owner_begin_of(ls_catalog_relid(table), &owner))
-		return 0;
-	n = run(text, nargs, types, values, nulls);
-	ls_owner_end(&owner);
-	return n;
-}
-
 /* How far the walk of a set has come. */
 typedef struct Walk
 {
@@ -212,7 +178,7 @@ read_walks(int32 score_set_id)
 
 	if (!ls_owner_begin_of(ls_catalog_relid("score_walk"), &owner))
 		return NIL;
-	n = run("select coalesce(s.score_set_id, w.score_set_id), coalesce(s.version, 0), s.score_set_id is null,"
+	n = ls_owner_run_text("select coalesce(s.score_set_id, w.score_set_id), coalesce(s.version, 0), s.score_set_id is null,"
 			" coalesce(w.version = s.version and w.kept = $2, false), w.position,"
 			" s.changed, w.xmin "
 			"from leadstream.score_set s full join leadstream.score_walk w on w.score_set_id = s.score_set_id "
@@ -244,16 +210,6 @@ read_walks(int32 score_set_id)
 	return walks;
 }
 
-/* One walks at a time; a tick does not wait for another. */
-static bool
-lock_walking(bool may_wait)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ls_catalog_relid("score"), 0, 2);
-	return LockAcquire(&tag, ExclusiveLock, false, !may_wait) != LOCKACQUIRE_NOT_AVAIL;
-}
-
 /* The tables whose writers, and ticks, may leave scores of an older version. */
 static List *
 written_tables(StreamSet *set)
@@ -267,96 +223,36 @@ written_tables(StreamSet *set)
 
 /* Put a walk on record as begun. */
 static void
-begin_walk(StreamSet *set, const Walk *walk)
+begin_walk(StreamSet *set, const Walk *walk, const char *account)
 {
-	static Oid	types[4] = {INT4OID, INT4OID, INT8OID, OIDOID};
+	static Oid	types[4] = {INT4OID, INT4OID, INT8OID, INT8OID};
 	Datum		values[4] = {Int32GetDatum(walk->score_set_id), Int32GetDatum(walk->version),
-		kept_file(), ObjectIdGetDatum(set->contacts->relid)};
+		kept_file(), Int64GetDatum(ls_walk_length(set->contacts, account, true))};
 
-	(void) run_as_owner("score_walk",
-						"insert into leadstream.score_walk as w (score_set_id, version, kept, contact_count) "
-						"select $1, $2, $3, coalesce(sum(greatest(c.reltuples, 0)), 0) from pg_class c"
-						" where c.relkind = 'r' and (c.oid = $4"
-						"  or c.oid in (select t.relid from pg_partition_tree($4) as t)) "
-						"on conflict (score_set_id) do update set version = excluded.version,"
-						" kept = excluded.kept, contact_count = excluded.contact_count, position = null, done = 0,"
-						" skipped = 0, is_done = false, started_at = default",
-						4, types, values, NULL);
+	(void) ls_owner_run_on("score_walk",
+						   "insert into leadstream.score_walk as w (score_set_id, version, kept, contact_count) "
+						   "values ($1, $2, $3, $4) "
+						   "on conflict (score_set_id) do update set version = excluded.version,"
+						   " kept = excluded.kept, contact_count = excluded.contact_count, position = null, done = 0,"
+						   " skipped = 0, is_done = false, started_at = default",
+						   4, types, values, NULL);
 }
 
-/* The operator by which the contacts' keys are in order. */
-static char *
-greater_operator(ContactSource *contacts)
-{
-	TypeCacheEntry *type = lookup_type_cache(contacts->key_base, TYPECACHE_GT_OPR);
-	char	   *name = get_opname(type->gt_opr);
-	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(type->gt_opr));
-	char	   *result;
-
-	if (!HeapTupleIsValid(tuple))	/* a primary key has one; cannot happen */
-		elog(ERROR, "cache lookup failed for operator %u", type->gt_opr);
-	result = psprintf("operator(%s.%s)",
-					  quote_identifier(get_namespace_name(((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace)),
-					  name);
-	ReleaseSysCache(tuple);
-	return result;
-}
-
-/* The keys of the next contacts, in the current memory context; *last is the last as text. */
+/* The next contacts, in the current memory context. */
 static ScoreItem *
-next_contacts(StreamSet *set, const Walk *walk, const char *account, int limit, int *n, char **last)
+next_contacts(StreamSet *set, const Walk *walk, const char *account, int limit, WalkPart *part)
 {
-	ContactSource *contacts = set->contacts;
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext oldcontext;
-	Oid			types[3] = {contacts->key_base, TEXTOID, INT4OID};
-	Datum		values[3] = {0, CStringGetTextDatum(account), Int32GetDatum(limit)};
-	char		nulls[4] = "   ";
-	const char *key = quote_identifier(contacts->key_name);
-	StringInfoData text;
 	ScoreItem  *items;
-	OwnerState	owner;
-	int16		len;
-	bool		byval;
-	Oid			input;
-	Oid			ioparam;
 
-	*n = 0;
-	getTypeInputInfo(contacts->key_base, &input, &ioparam);
-	if (walk->position)
-		values[0] = OidInputFunctionCall(input, walk->position, ioparam, -1);
-	else
-		nulls[0] = 'n';
-	get_typlenbyval(contacts->key_base, &len, &byval);
-	initStringInfo(&text);
-	appendStringInfo(&text, "select c.%s::%s, c.%s::text from %s c where true", key,
-					 format_type_be_qualified(contacts->key_base), key,
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(contacts->relid)),
-												get_rel_name(contacts->relid)));
-	if (walk->position)
-		appendStringInfo(&text, " and c.%s %s $1", key, greater_operator(contacts));
-	if (contacts->account_name)
-		appendStringInfo(&text, " and c.%s::text = $2", quote_identifier(contacts->account_name));
-	appendStringInfo(&text, " order by c.%s limit $3", key);
-	if (!ls_owner_begin_of(contacts->relid, &owner))
-		return NULL;
-	*n = run(text.data, 3, types, values, nulls);
-	oldcontext = MemoryContextSwitchTo(caller);
+	ls_walk_next(set->contacts, account, walk->position, limit, true, true, part);
 	/* for as many as there are: who wants no commits in between says a large number */
-	items = palloc_extended(sizeof(ScoreItem) * (Size) Max(*n, 1),
+	items = palloc_extended(sizeof(ScoreItem) * (Size) Max(part->count, 1),
 							MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (int i = 0; i < *n; i++)
+	for (int i = 0; i < part->count; i++)
 	{
-		bool		isnull;
-
-		items[i].key = copy_key(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1,
-											  &isnull), len, byval);
+		items[i].key = part->keys[i];
 		items[i].score_set_id = walk->score_set_id;
-		if (i == *n - 1)
-			*last = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
 	}
-	MemoryContextSwitchTo(oldcontext);
-	ls_owner_end(&owner);
 	return items;
 }
 
@@ -399,27 +295,25 @@ step_walk(StreamSet *set, const Walk *walk, const char *account, int limit, bool
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "leadstream score walk",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext oldcontext = MemoryContextSwitchTo(context);
-	char	   *last = NULL;
-	int			n;
-	ScoreItem  *items = next_contacts(set, walk, account, limit, &n, &last);
-	bool		is_last = n < limit;
-	int			nleft = settle_walked(set, items, n, may_wait, steps);
-	Datum		values[5] = {Int32GetDatum(walk->score_set_id), 0, Int64GetDatum(n),
-		Int64GetDatum(nleft), BoolGetDatum(is_last)};
+	WalkPart	part;
+	ScoreItem  *items = next_contacts(set, walk, account, limit, &part);
+	int			nleft = settle_walked(set, items, part.count, may_wait, steps);
+	Datum		values[5] = {Int32GetDatum(walk->score_set_id), 0, Int64GetDatum(part.count),
+		Int64GetDatum(nleft), BoolGetDatum(!part.has_upto)};
 
-	if (last)
-		values[1] = CStringGetTextDatum(last);
-	(void) run_as_owner("score_walk",
-						"update leadstream.score_walk w set"
-						" position = case when $5 then null else $2 end,"
-						" done = case when $5 and w.skipped + $4 > 0 then 0 else w.done + $3 end,"
-						" skipped = case when $5 then 0 else w.skipped + $4 end,"
-						" is_done = $5 and w.skipped + $4 = 0 "
-						"where w.score_set_id = $1", 5, types, values, last ? "     " : " n   ");
-	steps->walked += n;
+	if (part.position)
+		values[1] = CStringGetTextDatum(part.position);
+	(void) ls_owner_run_on("score_walk",
+						   "update leadstream.score_walk w set"
+						   " position = case when $5 then null else $2 end,"
+						   " done = case when $5 and w.skipped + $4 > 0 then 0 else w.done + $3 end,"
+						   " skipped = case when $5 then 0 else w.skipped + $4 end,"
+						   " is_done = $5 and w.skipped + $4 = 0 "
+						   "where w.score_set_id = $1", 5, types, values, part.position ? "     " : " n   ");
+	steps->walked += part.count;
 	MemoryContextSwitchTo(oldcontext);
 	MemoryContextDelete(context);
-	return !is_last;
+	return part.has_upto;
 }
 
 /* Remove what is kept of a set that is gone. */
@@ -428,17 +322,17 @@ remove_set(const Walk *walk, int64 limit, Steps *steps)
 {
 	static Oid	types[2] = {INT4OID, INT8OID};
 	Datum		values[2] = {Int32GetDatum(walk->score_set_id), Int64GetDatum(limit)};
-	int64		n = run_as_owner("score",
-								 "delete from leadstream.score s where s.ctid = any (array("
-								 "select o.ctid from leadstream.score o where o.score_set_id = $1"
-								 " limit $2 for update skip locked))", 2, types, values, NULL);
+	int64		n = ls_owner_run_on("score",
+									"delete from leadstream.score s where s.ctid = any (array("
+									"select o.ctid from leadstream.score o where o.score_set_id = $1"
+									" limit $2 for update skip locked))", 2, types, values, NULL);
 
 	steps->walked += n;
 	steps->settled += n;
-	if (n == 0 && run_as_owner("score", "select from leadstream.score s where s.score_set_id = $1 limit 1",
-							   1, types, values, NULL) == 0)
-		(void) run_as_owner("score_walk", "delete from leadstream.score_walk w where w.score_set_id = $1",
-							1, types, values, NULL);
+	if (n == 0 && ls_owner_run_on("score", "select from leadstream.score s where s.score_set_id = $1 limit 1",
+								  1, types, values, NULL) == 0)
+		(void) ls_owner_run_on("score_walk", "delete from leadstream.score_walk w where w.score_set_id = $1",
+							   1, types, values, NULL);
 }
 
 /* Go on with a walk; returns whether there is more of it. */
@@ -473,7 +367,7 @@ go_on(StreamSet *set, Walk *walk, int limit, bool may_wait, int *patience, Steps
 	if (account == NULL)
 		return false;
 	if (!walk->is_begun)
-		begin_walk(set, walk);
+		begin_walk(set, walk, account);
 	return step_walk(set, walk, account, limit, may_wait, steps);
 }
 
@@ -488,7 +382,7 @@ ls_scores_tick(StreamSet *set, int64 limit, int64 *settled)
 	if (!OidIsValid(ls_catalog_relid("score")) || !OidIsValid(ls_catalog_relid("score_walk")))
 		return;
 	settle_due(set, limit, settled);
-	if (*settled >= limit || (walks = read_walks(0)) == NIL || !lock_walking(false))
+	if (*settled >= limit || (walks = read_walks(0)) == NIL || !ls_walk_lock("score", 0, false))
 		return;
 	limit = Min(limit - *settled, SCORE_WALK);
 	/* another may have gone on with them until it was our turn */
@@ -528,7 +422,7 @@ leadstream_walk_scores(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("leadstream.rescore()");
 	if (!OidIsValid(ls_catalog_relid("score")))
 		PG_RETURN_BOOL(false);
-	(void) lock_walking(true);
+	(void) ls_walk_lock("score", 0, true);
 	set = ls_streams_pin();
 	if (set == NULL)
 		PG_RETURN_BOOL(false);
