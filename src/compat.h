@@ -158,6 +158,20 @@
 	ExecInsertIndexTuples(target, slot, estate, false, meets, met, arbiters)
 #endif
 
+/* 16 says which of the indexes an update wants entries in (access/tableam.h). */
+#if PG_VERSION_NUM >= 160000
+#define LS_UPDATED_INDEXES			TU_UpdateIndexes
+#define LS_HAS_NEW_ENTRIES(indexes)	((indexes) != TU_None)
+#define ls_update_index_tuples(target, slot, estate, indexes) \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, \
+						  (indexes) == TU_Summarizing)
+#else
+#define LS_UPDATED_INDEXES			bool
+#define LS_HAS_NEW_ENTRIES(indexes)	(indexes)
+#define ls_update_index_tuples(target, slot, estate, indexes) \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
+#endif
+
 /* 18 has other constraints among those that rows are checked for. */
 #if PG_VERSION_NUM >= 180000
 #define LS_CHECKS(target)			((target)->ri_CheckConstraintExprs)

@@ -174,10 +174,13 @@ static ScoreChange *
 add_change(ScoreJob *job, const ScoreContact *contact, int32 score_set_id)
 {
 	ScoreChange *change = &job->changes[job->nchanges++];
+	const KeptScore *kept = find_kept(contact, score_set_id);
 
 	memset(change, 0, sizeof(ScoreChange));
 	change->key = contact->key;
-	change->is_kept = find_kept(contact, score_set_id) != NULL;
+	change->is_kept = kept != NULL;
+	if (kept)
+		change->tid = kept->tid;
 	change->score.score_set_id = score_set_id;
 	return change;
 }

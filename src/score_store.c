@@ -6,7 +6,7 @@
  * leadstream.score has a row of each contact and score set.  Whoever judges a
  * contact writes it, having locked the contact, whose row is the mutex of all
  * that is known of it; so what was read under a snapshot taken since is what is
- * there.
+ * there, and where it is.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,13 +14,16 @@
 
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "contact_lock.h"
 #include "contact_sight.h"
 #include "key_scan.h"
 #include "owner_sql.h"
+#include "row_updater.h"
 #include "score_store.h"
 
 struct ScoreReader
@@ -61,12 +64,13 @@ int
 ls_scores_read(ScoreReader *reader, Datum key, KeptScore **scores)
 {
 	TupleTableSlot *slot;
+	ItemPointerData tid;
 	int			n = 0;
 	int			room = 4;
 
 	*scores = palloc(sizeof(KeptScore) * room);
 	ls_keyscan_start(reader->scan, key, NULL);
-	while ((slot = ls_keyscan_next(reader->scan, NULL, NULL)) != NULL)
+	while ((slot = ls_keyscan_next(reader->scan, NULL, &tid)) != NULL)
 	{
 		KeptScore  *score;
 		bool		isnull;
@@ -81,6 +85,7 @@ ls_scores_read(ScoreReader *reader, Datum key, KeptScore **scores)
 		score->next_at = DatumGetTimestampTz(slot_getattr(slot, SCORE_NEXT_AT, &isnull));
 		if (isnull)
 			score->next_at = DT_NOEND;
+		score->tid = tid;
 	}
 	return n;
 }
@@ -93,6 +98,9 @@ ls_scores_close(ScoreReader *reader)
 
 /* Changes as columns of arrays: what all of them have, and what is written. */
 #define WRITE_COLUMNS	7
+
+/* Columns that change when a score does. */
+#define SCORE_UPDATED	5
 
 typedef struct WriteColumns
 {
@@ -180,6 +188,82 @@ drop_invisible(ContactSource *contacts, ScoreChange *changes, int n)
 	return kept;
 }
 
+/* Change the row of a score that is kept; false: a statement has to. */
+static bool
+update_score(RowUpdater *updater, ContactOrder *order, UpdatedColumn *columns,
+			 ScoreChange *change, TimestampTz settled_at)
+{
+	const KeptScore *score = &change->score;
+	TupleTableSlot *row = ls_updater_read(updater, &change->tid);
+	Datum	   *paying;
+	bool		isnull;
+
+	/* the place is another row's if this one was removed by hand */
+	if (row == NULL ||
+		DatumGetInt32(slot_getattr(row, SCORE_SCORE_SET, &isnull)) != score->score_set_id ||
+		ls_contact_cmp(order, slot_getattr(row, SCORE_CONTACT, &isnull), change->key) != 0)
+		return false;
+	paying = palloc(sizeof(Datum) * Max(score->npaying, 1));
+	for (int i = 0; i < score->npaying; i++)
+		paying[i] = Int32GetDatum(score->paying[i]);
+	columns[0].value = Int32GetDatum(score->version);
+	columns[1].value = Int64GetDatum(score->points);
+	columns[2].value = PointerGetDatum(construct_array(paying, score->npaying, INT4OID,
+													   sizeof(int32), true, TYPALIGN_INT));
+	columns[3].value = TimestampTzGetDatum(score->next_at);
+	columns[3].isnull = TIMESTAMP_IS_NOEND(score->next_at);
+	columns[4].value = slot_getattr(row, SCORE_SETTLED_AT, &isnull);
+	if (isnull || DatumGetTimestampTz(columns[4].value) < settled_at)
+		columns[4].value = TimestampTzGetDatum(settled_at);
+	return ls_updater_write(updater, columns, SCORE_UPDATED);
+}
+
+/*
+ * Change the rows of those that are kept, where they are.  Returns how many
+ * changes are left.
+ */
+static int
+update_kept(ContactSource *contacts, ScoreChange *changes, int n, TimestampTz settled_at)
+{
+	UpdatedColumn columns[SCORE_UPDATED] = {
+		{SCORE_VERSION, INT4OID}, {SCORE_POINTS, INT8OID}, {SCORE_PAYING, INT4ARRAYOID},
+		{SCORE_NEXT_AT, TIMESTAMPTZOID}, {SCORE_SETTLED_AT, TIMESTAMPTZOID}
+	};
+	RowUpdater *updater = NULL;
+	ContactOrder order;
+	MemoryContext context;
+	int			left = 0;
+	int			i;
+
+	for (i = 0; i < n && !(changes[i].is_kept && !changes[i].is_removed); i++)
+		;
+	if (i < n)
+		updater = ls_updater_begin(ls_catalog_relid("score"), columns, SCORE_UPDATED);
+	if (updater == NULL)
+		return n;
+	ls_contact_order_init(&order, contacts);
+	context = AllocSetContextCreate(CurrentMemoryContext, "leadstream score",
+									ALLOCSET_SMALL_SIZES);
+	for (i = 0; i < n; i++)
+	{
+		bool		is_done = false;
+
+		CHECK_FOR_INTERRUPTS();
+		if (changes[i].is_kept && !changes[i].is_removed)
+		{
+			MemoryContext oldcontext = MemoryContextSwitchTo(context);
+
+			is_done = update_score(updater, &order, columns, &changes[i], settled_at);
+			MemoryContextSwitchTo(oldcontext);
+			MemoryContextReset(context);
+		}
+		if (!is_done)
+			changes[left++] = changes[i];
+	}
+	ls_updater_end(updater);
+	return left;
+}
+
 void
 ls_scores_write(ContactSource *contacts, ScoreChange *changes, int n, TimestampTz settled_at)
 {
@@ -193,6 +277,7 @@ ls_scores_write(ContactSource *contacts, ScoreChange *changes, int n, TimestampT
 									ALLOCSET_DEFAULT_SIZES);
 	oldcontext = MemoryContextSwitchTo(context);
 	n = drop_invisible(contacts, changes, n);
+	n = update_kept(contacts, changes, n, settled_at);
 	if (n > 0 && ls_owner_begin(&owner))
 	{
 		MemoryContextSwitchTo(context);

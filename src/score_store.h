@@ -17,6 +17,7 @@
 #define SCORE_POINTS		4
 #define SCORE_PAYING		5
 #define SCORE_NEXT_AT		6
+#define SCORE_SETTLED_AT	7
 
 /* The score of a contact in a set; see the table's comments. */
 typedef struct KeptScore
@@ -27,6 +28,7 @@ typedef struct KeptScore
 	int			npaying;
 	int32	   *paying;			/* ids of score rules, ascending */
 	TimestampTz next_at;		/* DT_NOEND: never */
+	ItemPointerData tid;		/* of the row, where it was read */
 } KeptScore;
 
 /* Reads the scores of contacts under a snapshot. */
@@ -48,7 +50,8 @@ extern void ls_scores_close(ScoreReader *reader);
 typedef struct ScoreChange
 {
 	Datum		key;
-	bool		is_kept;		/* there is one already */
+	bool		is_kept;		/* there is one already, */
+	ItemPointerData tid;		/* here */
 	bool		is_removed;
 	KeptScore	score;
 } ScoreChange;

@@ -364,6 +364,45 @@ set leadstream.account = 'a';
 select * from leadstream.verify_scores();
 reset leadstream.account;
 
+-- what their owner gives to the scores minds each change of one: columns, indexes, triggers, checks
+create function half(bigint) returns bigint language sql immutable as 'select $1 / 2';
+create index score_half_idx on leadstream.score (half(points + 1));
+alter table leadstream.score add note text;
+update leadstream.score set note = 'mine' where contact_id < 7;
+begin;
+savepoint a;
+update contact set country = 'NO' where id in (6, 7);
+rollback to a;
+update contact set country = case when id = 6 then 'NO' else 'SE' end where id in (4, 6);
+update contact set country = case when id = 4 then 'NO' else 'SE' end where id in (4, 7, 11);
+commit;
+select contact_id, points, note, settled_at = leadstream.clock() as is_settled from leadstream.score order by 1;
+set enable_seqscan = off;
+set enable_bitmapscan = off;
+select contact_id from leadstream.score where half(points + 1) = 1 order by 1;
+select contact_id from leadstream.score where contact_id = 7 and score_set_id > 0;
+reset enable_seqscan;
+reset enable_bitmapscan;
+create table changed (contact_id bigint, was bigint, points bigint);
+create function note_change() returns trigger language plpgsql as
+	$$ begin insert into scores_kept.changed values (new.contact_id, old.points, new.points); return new; end $$;
+create trigger note_change after update on leadstream.score for each row execute function note_change();
+update contact set country = 'NO' where id in (6, 7);
+table changed;
+drop trigger note_change on leadstream.score;
+alter table leadstream.score add constraint none check (points <> 1) not valid;
+\set VERBOSITY terse
+update contact set country = 'SE' where id = 6;
+\set VERBOSITY default
+alter table leadstream.score drop constraint none;
+update contact set country = 'SE' where id = 6;
+select contact_id, points, note from leadstream.score where contact_id < 8 order by 1;
+set leadstream.account = 'a';
+select * from leadstream.verify_scores();
+reset leadstream.account;
+drop index leadstream.score_half_idx;
+alter table leadstream.score drop note;
+
 -- leave nothing behind for the tests to come
 delete from leadstream.segment;
 delete from leadstream.score_rule;
