@@ -80,6 +80,10 @@ ls_catalog_relid(const char *name)
 	Oid			nspoid;
 	Oid			relid;
 
+	/* names are constants, and mostly the same one */
+	for (int i = 0; i < nknown_tables; i++)
+		if (known_tables[i].name == name)
+			return known_tables[i].relid;
 	for (int i = 0; i < nknown_tables; i++)
 		if (strcmp(known_tables[i].name, name) == 0)
 			return known_tables[i].relid;
@@ -213,6 +217,7 @@ read_contacts(BrokenContacts *broken)
 			get_atttypetypmodcoll(s->relid, s->key_attno, &s->key_type,
 								  &typmod, &s->key_collation);
 			s->key_base = getBaseType(s->key_type);
+			get_typlenbyval(s->key_base, &s->key_len, &s->key_byval);
 		}
 		/* a type that was dropped has taken the column along */
 		if (s->key_attno != InvalidAttrNumber &&

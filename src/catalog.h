@@ -83,6 +83,8 @@ typedef struct ContactSource
 	AttrNumber	key_attno;
 	Oid			key_type;		/* declared type of the key column */
 	Oid			key_base;		/* its base type where that is a domain */
+	int16		key_len;		/* both are stored alike */
+	bool		key_byval;
 	Oid			key_collation;
 	char	   *key_name;
 	AttrNumber	account_attno;	/* 0: no accounts */

@@ -332,13 +332,12 @@ ls_row_lock_end(RowLocker *locker)
 void
 ls_contact_order_init(ContactOrder *order, ContactSource *contacts)
 {
-	TypeCacheEntry *type = lookup_type_cache(contacts->key_base,
-											 TYPECACHE_CMP_PROC);
-
-	get_typlenbyval(contacts->key_type, &order->len, &order->byval);
+	order->len = contacts->key_len;
+	order->byval = contacts->key_byval;
 	order->collation = contacts->key_collation;
 	order->is_int8 = contacts->key_base == INT8OID && FLOAT8PASSBYVAL;
 	order->is_int4 = contacts->key_base == INT4OID;
 	if (!order->is_int8 && !order->is_int4)
-		fmgr_info(type->cmp_proc, &order->cmp);
+		fmgr_info(lookup_type_cache(contacts->key_base, TYPECACHE_CMP_PROC)->cmp_proc,
+				  &order->cmp);
 }

@@ -51,7 +51,7 @@ struct DueReader
 	int			room;
 };
 
-/* Is there anything in the queue?  Asks the file, not an index. */
+/* Is there anything in the queue, which is locked then?  Asks the file, not an index. */
 static bool
 is_empty(Oid relid)
 {
@@ -73,8 +73,8 @@ ls_due_open(ContactSource *contacts, Snapshot snapshot)
 	reader = palloc0(sizeof(DueReader));
 	reader->room = 16;
 	reader->entries = palloc(sizeof(DueEntry) * reader->room);
-	reader->scan = ls_keyscan_open(relid, DUE_CONTACT, contacts->key_base,
-								   InvalidAttrNumber, snapshot);
+	reader->scan = ls_keyscan_open_locked(relid, DUE_CONTACT, contacts->key_base,
+										  InvalidAttrNumber, snapshot);
 	return reader;
 }
 

@@ -184,10 +184,9 @@ add_found(Gathering *gather, KindColumns *columns, TupleTableSlot *slot, RowFact
 	StreamSet  *set = gather->settlement.set;
 	Oid			key_base = set->contacts->key_base;
 	bool		isnull;
-	int16		len;
-	bool		byval;
+	int16		len = set->contacts->key_len;
+	bool		byval = set->contacts->key_byval;
 
-	get_typlenbyval(key_base, &len, &byval);
 	row->key = slot_getattr(slot, columns->contact, &isnull);
 	if (isnull || !ls_fired_key(columns, key_base, &row->key))
 		return false;
@@ -351,8 +350,6 @@ follows_key(StreamSet *set, const RowVersion *old, KindColumns *was, const RowVe
 	Datum		old_key;
 	Datum		key;
 	bool		isnull;
-	int16		len;
-	bool		byval;
 
 	old_key = slot_getattr(old->slot, was->contact, &isnull);
 	if (isnull || !ls_fired_key(was, key_base, &old_key))
@@ -360,8 +357,8 @@ follows_key(StreamSet *set, const RowVersion *old, KindColumns *was, const RowVe
 	key = slot_getattr(new->slot, is->contact, &isnull);
 	if (isnull || !ls_fired_key(is, key_base, &key))
 		return false;
-	get_typlenbyval(key_base, &len, &byval);
-	return ls_contact_is_rekeyed(old_key, key, byval, len);
+	return ls_contact_is_rekeyed(old_key, key, set->contacts->key_byval,
+								 set->contacts->key_len);
 }
 
 /* Has a row the same contact and time as before? */

@@ -112,8 +112,8 @@ note_new_key(StreamSet *set, TriggerData *trigdata, AttrNumber attno)
 	Datum		key;
 	Datum		old_key;
 	uint32		hash;
-	int16		len;
-	bool		byval;
+	int16		len = set->contacts->key_len;
+	bool		byval = set->contacts->key_byval;
 	bool		isnull;
 	bool		is_known;
 
@@ -130,7 +130,6 @@ note_new_key(StreamSet *set, TriggerData *trigdata, AttrNumber attno)
 		new_keys = hash_create("leadstream new keys", 16, &ctl,
 							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
-	get_typlenbyval(set->contacts->key_base, &len, &byval);
 	key = slot_getattr(trigdata->tg_newslot, attno, &isnull);
 	old_key = slot_getattr(trigdata->tg_trigslot, attno, &isnull);
 	hash = datum_image_hash(old_key, byval, len);
@@ -260,8 +259,8 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 	bool		is_rekeyed = false;
 	bool		is_again = false;
 	bool		isnull;
-	int16		len;
-	bool		byval;
+	int16		len = set->contacts->key_len;
+	bool		byval = set->contacts->key_byval;
 
 	if (fired == NULL || fired->id.relid != RelationGetRelid(trigdata->tg_relation))
 		fired = gather->fired = ls_fired_find(set, trigdata->tg_relation,
@@ -269,7 +268,6 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 	if (fired->key == InvalidAttrNumber)
 		return;
 	ls_streams_trim(set);
-	get_typlenbyval(set->contacts->key_base, &len, &byval);
 	/* null only if the attached column is no primary key any more */
 	if (is_update && is_changed(trigdata, fired->key) &&
 		!slot_attisnull(trigdata->tg_trigslot, fired->key) && !slot_attisnull(slot, fired->key))

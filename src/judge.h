@@ -34,8 +34,8 @@ struct Judge
 	TupleTableSlot *contact;	/* row of the contact stepped to, or NULL */
 	List	   *scans;			/* of JudgeScan * */
 	List	   *owns;			/* of JudgeOwn * */
-	struct shared_hash *by_address;
-	struct shared_hash *by_digest;
+	struct shared_hash *by_address;	/* NULL until programs share something, */
+	struct shared_hash *by_digest;	/* as this one */
 	RuleProgram *program;		/* being judged */
 	ExprContext *econtext;
 	MemoryContext mcxt;			/* the judge's own */

@@ -111,8 +111,6 @@ ls_judge_begin(ContactSource *contacts, Snapshot snapshot, TimestampTz clock,
 	judge->reading.stmt_cid = stmt_cid;
 	judge->reading.econtext = judge->econtext;
 	judge->reading.mcxt = judge->contact_mcxt;
-	judge->by_address = shared_create(mcxt, 16, NULL);
-	judge->by_digest = shared_create(mcxt, 16, NULL);
 	ls_lock_to_read(contacts->relid);
 	judge->contact_scan = ls_keyscan_open_locked(contacts->relid, contacts->key_attno,
 												 contacts->key_base, InvalidAttrNumber,
@@ -248,11 +246,17 @@ static Shared *
 judge_shared(Judge *judge, SourceProgram *source, AggregateProgram *agg)
 {
 	uint64		address = (uint64) (uintptr_t) (agg ? (void *) agg : (void *) source);
-	SharedEntry *entry = shared_lookup(judge->by_address, address);
+	SharedEntry *entry = NULL;
 	Shared	   *shared;
 	MemoryContext oldcxt;
 	bool		found;
 
+	if (judge->by_address == NULL)
+	{
+		judge->by_address = shared_create(judge->mcxt, 16, NULL);
+		judge->by_digest = shared_create(judge->mcxt, 16, NULL);
+	}
+	entry = shared_lookup(judge->by_address, address);
 	if (entry)
 		return entry->shared;
 

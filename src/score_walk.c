@@ -92,15 +92,14 @@ settle_due(StreamSet *set, int64 limit, int64 *settled)
 	HeapTuple	tuple;
 	int			n = 0;
 	int			nchanged;
-	int16		len;
-	bool		byval;
+	int16		len = set->contacts->key_len;
+	bool		byval = set->contacts->key_byval;
 
 	if (!OidIsValid(index_relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("leadstream.score has no index on its column next_at"),
 				 errhint("create index score_next_at_idx on leadstream.score (next_at) where next_at is not null;")));
-	get_typlenbyval(set->contacts->key_base, &len, &byval);
 	index = index_open(index_relid, AccessShareLock);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyInit(&key, SCORE_NEXT_AT, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,

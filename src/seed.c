@@ -321,10 +321,9 @@ seed_pass(void *arg)
 	ContactSource *contacts = pass->set->contacts;
 	Judge	   *judge = ls_judge_begin(contacts, pass->snapshot, ls_clock_read(),
 									   InvalidCommandId, InvalidOid);
-	int16		len;
-	bool		byval;
+	int16		len = contacts->key_len;
+	bool		byval = contacts->key_byval;
 
-	get_typlenbyval(contacts->key_base, &len, &byval);
 	if (pass->is_of_future)
 		seed_future(pass, judge, len, byval);
 	else

@@ -496,12 +496,17 @@ static void
 deliver_matches(Chunk *chunk, Verdict verdict)
 {
 	Settlement *settlement = chunk->settlement;
-	DeliverMatch *matches = palloc_extended(sizeof(DeliverMatch) * (Size) chunk->count,
-											MCXT_ALLOC_HUGE);
-	Candidate **matched = palloc_extended(sizeof(Candidate *) * (Size) chunk->count,
-										  MCXT_ALLOC_HUGE);
+	DeliverMatch *matches;
+	Candidate **matched;
 	int			n = 0;
 
+	for (int i = 0; i < chunk->count; i++)
+		n += chunk->verdicts[i] == verdict;
+	if (n == 0)
+		return;
+	matches = palloc_extended(sizeof(DeliverMatch) * (Size) n, MCXT_ALLOC_HUGE);
+	matched = palloc_extended(sizeof(Candidate *) * (Size) n, MCXT_ALLOC_HUGE);
+	n = 0;
 	for (int i = 0; i < chunk->count; i++)
 	{
 		Candidate  *candidate = &chunk->candidates[i];

@@ -161,10 +161,9 @@ walk(StreamSet *set, int64 limit, DeliverCounts *counts, int64 *settled)
 	MemoryContext oldcontext;
 	int			n = 0;
 	bool		are_gone;
-	int16		len;
-	bool		byval;
+	int16		len = set->contacts->key_len;
+	bool		byval = set->contacts->key_byval;
 
-	get_typlenbyval(set->contacts->key_base, &len, &byval);
 	index_relid = ls_catalog_index(rel, DUE_AT);
 	if (!OidIsValid(index_relid))
 		ereport(ERROR,
