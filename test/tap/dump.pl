@@ -1,7 +1,7 @@
 # A dump restored is an equal database that goes on making leads.
 #
 # pg_dump in custom and plain format, whole, and schema and data apart, by a
-# superuser.
+# superuser and by one who is none.
 
 use strict;
 use warnings;
@@ -122,6 +122,24 @@ is( $node->safe_psql('captured', 'select count(*) from contact'),
 	$node->safe_psql('source', 'select count(*) from contact'),
 	'the contacts are there');
 is($node->safe_psql('captured', disorder()), '', 'and the lead tables are in order');
+
+
+# --------------------------------------------------------------------------
+# By who is no superuser
+# --------------------------------------------------------------------------
+
+# A dump has all leads or there is none: who does not see them all is told.
+$node->safe_psql('postgres', 'create role dump_keeper login; grant pg_read_all_data to dump_keeper');
+$node->command_fails_like([ 'pg_dump', '-Fc', '-f', "$dir/some", "$from user=dump_keeper" ],
+	qr/query would be affected by row-level security policy for table "lead/, 'who does not see all leads cannot dump them');
+$node->safe_psql('postgres', 'alter role dump_keeper bypassrls');
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/kept", "$from user=dump_keeper" ], 'who may read all data dumps them');
+$node->command_ok([ 'pg_restore', '-e', '--no-owner', '-d', new_database('kept'), "$dir/kept" ], 'and a superuser restores them without their owners');
+is_equal('kept', 'dumped by no superuser');
+is_alive($node, 'kept', 'dumped by no superuser');
+$node->safe_psql('postgres', 'create database refused owner dump_keeper');
+$node->command_fails_like([ 'pg_restore', '-e', '--no-owner', '-d', $node->connstr('refused') . ' user=dump_keeper', "$dir/kept" ],
+	qr/permission denied to create extension "leadstream"/, 'restoring takes a superuser');
 
 
 # --------------------------------------------------------------------------
