@@ -123,6 +123,31 @@ insert into visit (contact_id) values ('c14');
 select stage from leadstream.lead where contact_id = 'c14';
 drop table stage_colour cascade;
 
+-- rules of his
+create table heard (what text);
+create rule hear as on insert to leadstream.lead_event do also insert into heard values (new.what);
+insert into contact select 'd' || i, 'SE' from generate_series(1, 9) i;
+insert into visit (contact_id) values ('d1');
+table heard;
+drop rule hear on leadstream.lead_event;
+create rule hear as on insert to leadstream.lead do also insert into heard values (new.stage);
+insert into visit (contact_id) values ('d2');
+drop rule hear on leadstream.lead;
+drop table heard;
+
+-- the keys are what keeps leads from being doubled: there are none without
+alter table leadstream.lead drop constraint lead_contact_id_team_id_key;
+insert into visit (contact_id) values ('d1'), ('d3');
+alter table leadstream.lead add constraint late unique (contact_id, team_id) deferrable;
+insert into visit (contact_id) values ('d4');
+alter table leadstream.lead drop constraint late;
+create unique index of_some on leadstream.lead (contact_id, team_id) where contact_id <> 'd5';
+insert into visit (contact_id) values ('d5');
+drop index leadstream.of_some;
+create unique index back on leadstream.lead (team_id, contact_id);
+insert into visit (contact_id) values ('d1'), ('d6'), ('d6');
+select contact_id, count(*) from leadstream.lead where contact_id like 'd%' group by 1 order by 1;
+
 -- a transaction that deletes the contact, in whatever order
 begin;
 insert into visit (contact_id, url) values ('c15', '/2');
