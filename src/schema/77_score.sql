@@ -509,22 +509,56 @@ comment on column leadstream.score_rules.is_enabled is 'does it earn points?  No
 comment on column leadstream.score_rules.problem is 'why its rule does not bind to the tables as they are now; null: it does';
 comment on column leadstream.score_rules.account is 'account it belongs to; empty without accounts';
 
--- The keys of rows come as JSON arrays, of each condition one.
-create function leadstream.explain_score(contact text)
-returns table (score_set text, score_rule text, points integer, is_true boolean,
-			   since timestamptz, until timestamptz, row_count bigint, row_keys text)
-language plpgsql stable parallel restricted rows 20
+-- A rule that is broken earns nothing, and no more than that.
+create function leadstream._sound_scores(name text)
+returns table (score_set text, score_rule_id integer, score_rule text, points integer, rule leadstream.rule)
+language plpgsql stable parallel unsafe rows 20
 set search_path = pg_catalog, pg_temp
 as $$
 declare
 	own_account constant text := leadstream._account();
 	r		record;
 begin
-	for r in select c.score_set, s.score_rule, s.points, s.rule
+	for r in select c.score_set, s.score_rule_id, s.score_rule, s.points, s.rule,
+					leadstream.rule_problem(leadstream._as_score(s.rule), own_account) as problem
 			 from leadstream.score_set c
 			 join leadstream.score_rule s on s.score_set_id = c.score_set_id
-			 where c.account = own_account and c.is_enabled and s.is_enabled and contact is not null
+			 where c.account = own_account and c.is_enabled and s.is_enabled
+			   and coalesce(c.score_set = name, true)
 			 order by c.score_set, s.score_rule_id
+	loop
+		if r.problem is not null then
+			raise notice 'score rule "%" of score set "%" is broken and left out', r.score_rule, r.score_set
+				using detail = format('It does not bind: %s.', r.problem),
+					  hint = format('Correct what it says, or alter it: select leadstream.alter_score_rule(%L, %L, rule => ''…'');',
+									r.score_set, r.score_rule);
+			continue;
+		end if;
+		score_set := r.score_set;
+		score_rule_id := r.score_rule_id;
+		score_rule := r.score_rule;
+		points := r.points;
+		rule := r.rule;
+		return next;
+	end loop;
+end
+$$;
+comment on function leadstream._sound_scores(text) is
+'the score rules in force, of one set or (null) of all, that bind to the tables as they are now; a notice of each that does not';
+
+-- The keys of rows come as JSON arrays, of each condition one.
+create function leadstream.explain_score(contact text)
+returns table (score_set text, score_rule text, points integer, is_true boolean,
+			   since timestamptz, until timestamptz, row_count bigint, row_keys text)
+language plpgsql stable parallel unsafe rows 20
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	r		record;
+begin
+	for r in select s.score_set, s.score_rule, s.points, s.rule
+			 from leadstream._sound_scores(null) s where contact is not null
+			 order by s.score_set, s.score_rule_id
 	loop
 		return query
 			select r.score_set, r.score_rule, r.points,
@@ -543,7 +577,7 @@ comment on function leadstream.explain_score(text) is
 create function leadstream.explain_score(contact anyelement)
 returns table (score_set text, score_rule text, points integer, is_true boolean,
 			   since timestamptz, until timestamptz, row_count bigint, row_keys text)
-language sql stable parallel restricted rows 20
+language sql stable parallel unsafe rows 20
 set search_path = pg_catalog, pg_temp
 as $$
 	select e.* from leadstream.explain_score(contact::text) e
@@ -559,20 +593,25 @@ comment on function leadstream._score_sql(leadstream.rule, timestamptz) is
 
 create function leadstream.list_scores(score_set text, at timestamptz default null)
 returns table (contact_id text, points bigint)
-language plpgsql stable parallel restricted rows 10000
+language plpgsql stable parallel unsafe rows 10000
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	-- it has to be compared for there to be a rule
-	rule	constant leadstream.rule := format('score(%s) > 0', case
-		when score_set is not null
-		then quote_literal((leadstream._score_set(score_set, for_change => false)).score_set) end)::leadstream.rule;
+	rule	leadstream.rule;
 begin
+	if score_set is not null then
+		perform leadstream._score_set(list_scores.score_set, for_change => false);
+	end if;
 	if not isfinite(at) then
 		raise exception 'at must be finite'
 			using errcode = 'invalid_parameter_value',
 				  detail = format('It is %s.', at);
 	end if;
+	-- it has to be compared for there to be a rule
+	select format('score(%s) > 0', coalesce(string_agg(format('%s where %s', s.points, s.rule), ', '
+													   order by s.score_set, s.score_rule_id), '0 where false'))
+	into rule
+	from leadstream._sound_scores(list_scores.score_set) s;
 	return query execute format('select s.contact_id::text, s.points::bigint from (%s) s',
 								leadstream._score_sql(rule, coalesce(at, leadstream.clock())));
 end

@@ -121,7 +121,7 @@ revoke execute on procedure leadstream.rescore(text, integer) from public;
 
 create function leadstream.verify_scores(name text default null)
 returns table (contact_id text, score_set text, kept bigint, computed bigint)
-language plpgsql stable parallel restricted rows 10
+language plpgsql stable parallel unsafe rows 10
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -161,11 +161,10 @@ comment on function leadstream.verify_scores(text) is
 create function leadstream.score_history(contact text, score_set text default null,
 	since timestamptz default null, until timestamptz default null)
 returns table (at timestamptz, points bigint)
-language plpgsql stable parallel restricted rows 100
+language plpgsql stable parallel unsafe rows 100
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-	own_account constant text := leadstream._account();
 	upto	constant timestamptz := coalesce(until, leadstream.clock());
 	start	constant timestamptz := coalesce(since, upto - interval '90 days');
 begin
@@ -178,23 +177,17 @@ begin
 		perform leadstream._score_set(score_history.score_set, for_change => false);
 	end if;
 	return query
-		with step as (
+		with earning as materialized (
+			select r.points, leadstream._timeline_of(r.rule, contact, start)
+							 * tstzmultirange(tstzrange(start, upto, '[]')) as timeline
+			from leadstream._sound_scores(score_history.score_set) r
+		), step as (
 			select greatest(coalesce(lower(p.part), start), start) as at, r.points
-			from leadstream.score_set c
-			join leadstream.score_rule r on r.score_set_id = c.score_set_id and r.is_enabled
-			cross join lateral unnest(leadstream._timeline_of(r.rule, contact, start)
-									  * tstzmultirange(tstzrange(start, upto, '[]'))) as p(part)
-			where c.account = own_account and c.is_enabled
-			  and coalesce(c.score_set = score_history.score_set, true)
+			from earning r cross join lateral unnest(r.timeline) as p(part)
 			union all
 			select upper(p.part), -r.points
-			from leadstream.score_set c
-			join leadstream.score_rule r on r.score_set_id = c.score_set_id and r.is_enabled
-			cross join lateral unnest(leadstream._timeline_of(r.rule, contact, start)
-									  * tstzmultirange(tstzrange(start, upto, '[]'))) as p(part)
-			where c.account = own_account and c.is_enabled
-			  and coalesce(c.score_set = score_history.score_set, true)
-			  and upper(p.part) <= upto and not upper_inc(p.part)
+			from earning r cross join lateral unnest(r.timeline) as p(part)
+			where upper(p.part) <= upto and not upper_inc(p.part)
 			union all
 			select start, 0
 			where contact is not null and start <= upto
@@ -213,7 +206,7 @@ comment on function leadstream.score_history(text, text, timestamptz, timestampt
 create function leadstream.score_history(contact anyelement, score_set text default null,
 	since timestamptz default null, until timestamptz default null)
 returns table (at timestamptz, points bigint)
-language sql stable parallel restricted rows 100
+language sql stable parallel unsafe rows 100
 set search_path = pg_catalog, pg_temp
 as $$
 	select h.* from leadstream.score_history(contact::text, score_set, since, until) h

@@ -198,6 +198,13 @@ insert into page_visit (contact_id, at, url) values (3, '2024-09-05 12:00+00', '
 call at('2024-09-05 12:00+00');
 table kept;
 select score_rule, problem from leadstream.score_rules where problem is not null;
+-- whoever shows what scores are made of leaves it out, and says so
+set client_min_messages = notice;
+select contact_id, points from leadstream.list_scores('default') order by contact_id;
+set client_min_messages = warning;
+select score_rule, points from leadstream.explain_score(3) where is_true order by 1;
+select points from leadstream.score_history(3, 'default', until => '2024-09-05 12:00+00') order by at desc limit 1;
+select * from leadstream.verify_scores();
 alter table contact add column title text default 'CEO';
 call at('2024-09-05 12:00+00');
 table kept;
