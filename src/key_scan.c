@@ -24,7 +24,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/nbtree.h"
-#include "access/relation.h"
 #include "access/relscan.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -303,12 +302,13 @@ choose_access(KeyScan *scan, KeyLeaf *leaf, AttrNumber time_attno)
 		if (!OidIsValid(choice->index))
 			return;
 		/* taking the lock may bring the message that it is gone */
-		leaf->index = try_relation_open(choice->index, AccessShareLock);
-		if (leaf->index && choice->is_good)
+		LockRelationOid(choice->index, AccessShareLock);
+		if (choice->is_good)
+		{
+			leaf->index = index_open(choice->index, NoLock);
 			return;
-		if (leaf->index)
-			index_close(leaf->index, AccessShareLock);
-		leaf->index = NULL;
+		}
+		UnlockRelationOid(choice->index, AccessShareLock);
 		leaf->index_has_time = leaf->is_unique = false;
 	}
 
