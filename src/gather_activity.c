@@ -31,7 +31,6 @@
 #include "executor/executor.h"
 #include "utils/date.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 

@@ -291,22 +291,19 @@ ls_streams_lock_paths(StreamSet *set, int32 source_id)
 			relid = source->relid;
 		}
 	ls_lock_to_read(relid);
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
-		return NULL;
 	foreach(lc, set->paths)
 		if (((SourcePaths *) lfirst(lc))->source_id == source_id)
 			paths = lfirst(lc);
-	if (paths == NULL || paths->checked != ls_watch_messages.tables)
-	{
-		/* is the column that we go by still there, whatever its name? */
-		if (!OidIsValid(get_atttype(relid, source ? source->contact_attno :
-									set->contacts->key_attno)))
-			return NULL;
-	}
+	/* of a table that is gone there was a message */
+	if (paths && paths->checked == ls_watch_messages.tables)
+		return paths->paths;
+	/* is it there, and the column that we go by, whatever its name? */
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) ||
+		!OidIsValid(get_atttype(relid, source ? source->contact_attno :
+								set->contacts->key_attno)))
+		return NULL;
 	if (paths == NULL)
 		return ls_streams_paths(set, source_id);
-	if (paths->checked == ls_watch_messages.tables)
-		return paths->paths;
 
 	shape = ls_table_shape(relid);
 	if (shape == paths->shape)
