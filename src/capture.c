@@ -325,6 +325,15 @@ close_gather(Gathering *gather)
 	Gathering	  **link = &top_gather;
 
 	ls_gather_finish(gather);
+	if (gather->source_id == CONTACTS_SOURCE)
+		ls_gather_complete(gather);
+	else
+	{
+		ls_gather_follow(gather);
+		for (Gathering *outer = gather->below; outer; outer = outer->below)
+			if (outer->source_id == CONTACTS_SOURCE && !outer->is_settling)
+				ls_gather_arrived(outer, gather);
+	}
 	gather->is_settling = true;
 	ls_settle(&gather->settlement);
 	hand_on_changes(gather);
@@ -402,6 +411,15 @@ check_trigger(FunctionCallInfo fcinfo)
 	return source_id;
 }
 
+/* Tell those who gather activities that a contact has got another key. */
+static void
+tell_rekeyed(TriggerData *trigdata, AttrNumber attno)
+{
+	for (Gathering *gather = top_gather; gather; gather = gather->below)
+		if (gather->source_id != CONTACTS_SOURCE && !gather->is_settling)
+			(void) ls_gather_rekeyed(gather, trigdata, attno);
+}
+
 /* Gathering one row. */
 static pg_attribute_always_inline void
 gather_row(Gathering *gather, TriggerData *trigdata, int32 source_id)
@@ -413,7 +431,10 @@ gather_row(Gathering *gather, TriggerData *trigdata, int32 source_id)
 		ls_streams_settle_state(gather->settlement.set);
 	gather->has_rows = true;
 	if (source_id == CONTACTS_SOURCE)
-		ls_gather_contact(gather, trigdata);
+	{
+		if (ls_gather_contact(gather, trigdata))
+			tell_rekeyed(trigdata, gather->fired->key);
+	}
 	else if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) && gather->moving == NULL)
 		ls_gather_inserted(gather, trigdata, source_id);
 	else

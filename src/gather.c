@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "gather.h"
@@ -165,6 +166,113 @@ ls_gather_candidate(Gathering *gather, RowFacts *row, int32 stream_id,
 	candidate->origin = row->origin;
 	candidate->is_several = row->is_elsewhere;
 	candidate->is_found = false;
+}
+
+/* Make room for as many candidates again. */
+static Candidate *
+make_twice(Gathering *gather)
+{
+	Settlement *settlement = &gather->settlement;
+
+	if (gather->room < settlement->ncandidates * 2)
+	{
+		gather->room = settlement->ncandidates * 2;
+		settlement->candidates =
+			repalloc_huge(settlement->candidates, sizeof(Candidate) * (Size) gather->room);
+	}
+	return settlement->candidates;
+}
+
+/*
+ * A trigger may have given the contact of an activity another key.  The old one
+ * stays as well: where no foreign key took the activity along, it is that of
+ * another contact now, or nobody's.
+ */
+void
+ls_gather_follow(Gathering *gather)
+{
+	Settlement *settlement = &gather->settlement;
+	int64		n = settlement->ncandidates;
+	Candidate  *candidates;
+	ContactOrder order;
+
+	if (settlement->nrekeyed == 0 || n == 0)
+		return;
+	ls_contact_order_init(&order, settlement->set->contacts);
+	ls_rekeyed_sort_old(settlement->rekeyed, settlement->nrekeyed, &order);
+	candidates = make_twice(gather);
+	for (int64 i = 0; i < n; i++)
+	{
+		Datum		key = ls_rekeyed_after(settlement->rekeyed, settlement->nrekeyed, &order,
+										   candidates[i].key);
+
+		if (ls_contact_cmp(&order, key, candidates[i].key) == 0)
+			continue;
+		candidates[settlement->ncandidates] = candidates[i];
+		candidates[settlement->ncandidates++].key = key;
+	}
+}
+
+void
+ls_gather_arrived(Gathering *outer, Gathering *inner)
+{
+	Settlement *settlement = &inner->settlement;
+	MemoryContext oldcontext;
+	int16		len;
+	bool		byval;
+
+	if (settlement->ncandidates == 0)
+		return;
+	if (outer->context == NULL)
+		ls_gather_keep(outer);
+	get_typlenbyval(settlement->set->contacts->key_base, &len, &byval);
+	oldcontext = MemoryContextSwitchTo(outer->context);
+	for (int64 i = 0; i < settlement->ncandidates; i++)
+	{
+		Datum		key = settlement->candidates[i].key;
+
+		if (i > 0 && datumIsEqual(key, settlement->candidates[i - 1].key, byval, len))
+			continue;
+		if (outer->narrived == outer->arrived_room)
+		{
+			outer->arrived_room = Max(16, outer->arrived_room * 2);
+			outer->arrived = outer->arrived == NULL ?
+				palloc(sizeof(Datum) * outer->arrived_room) :
+				repalloc_huge(outer->arrived, sizeof(Datum) * (Size) outer->arrived_room);
+		}
+		outer->arrived[outer->narrived++] = datumCopy(key, byval, len);
+	}
+	MemoryContextSwitchTo(oldcontext);
+}
+
+static int
+cmp_keys(const void *a, const void *b, void *arg)
+{
+	return ls_contact_cmp(arg, *(const Datum *) a, *(const Datum *) b);
+}
+
+void
+ls_gather_complete(Gathering *gather)
+{
+	Settlement *settlement = &gather->settlement;
+	int64		n = settlement->ncandidates;
+	Candidate  *candidates;
+	ContactOrder order;
+
+	if (gather->narrived == 0 || settlement->nrekeyed == 0 || n == 0)
+		return;
+	ls_contact_order_init(&order, settlement->set->contacts);
+	qsort_arg(gather->arrived, gather->narrived, sizeof(Datum), cmp_keys, &order);
+	candidates = make_twice(gather);
+	for (int64 i = 0; i < n; i++)
+		/* whoever got another key has one of these */
+		if (candidates[i].stream_id == 0 && candidates[i].digest == SCORES_OF_CONTACT &&
+			bsearch_arg(&candidates[i].key, gather->arrived, gather->narrived, sizeof(Datum),
+						cmp_keys, &order) != NULL)
+		{
+			candidates[settlement->ncandidates] = candidates[i];
+			candidates[settlement->ncandidates++].digest = ROWS_OF_CONTACT;
+		}
 }
 
 /*

@@ -43,6 +43,9 @@ typedef struct Gathering
 	int64		room;
 	int			origin_room;
 	int			rekeyed_room;
+	int64		narrived;		/* of contacts: keys of those for which triggers */
+	int64		arrived_room;	/* have brought activities meanwhile */
+	Datum	   *arrived;
 	bool		floor_known;	/* has newest been initialised? */
 	FiredTable *fired;			/* the last table that fired */
 	uint64		serial;			/* no other gather has it */
@@ -105,8 +108,24 @@ extern void ls_gather_finish(Gathering *gather);
 /* Has a row been deleted only to be inserted into another partition? */
 extern bool ls_row_is_moving(TriggerData *trigdata);
 
-/* gather_contact.c: add what a new or changed contact concerns. */
-extern void ls_gather_contact(Gathering *gather, TriggerData *trigdata);
+/* gather_contact.c: add what a new or changed contact concerns; has it got another key? */
+extern bool ls_gather_contact(Gathering *gather, TriggerData *trigdata);
+
+/*
+ * Remember that a contact has got another key, which is in the given column; had
+ * the gather's statement written it before, under the old one?
+ */
+extern bool ls_gather_rekeyed(Gathering *gather, TriggerData *trigdata, AttrNumber attno);
+
+/* Look for contacts that have got another key since they were gathered there, too. */
+extern void ls_gather_follow(Gathering *gather);
+
+/*
+ * Tell a gather of contacts that a statement within it has brought activities; of
+ * those that got another key all rows are looked at again, once all are there.
+ */
+extern void ls_gather_arrived(Gathering *outer, Gathering *inner);
+extern void ls_gather_complete(Gathering *gather);
 
 /*
  * Has a contact of this key got that one?  Then the rows that are taken along

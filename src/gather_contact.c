@@ -187,12 +187,8 @@ ls_rekeyed_end(SubTransactionId subid, SubTransactionId parent)
 				new_key->subid = parent;
 }
 
-/*
- * Remember that a contact has got another key; had the statement written it
- * before, under the old one?
- */
-static bool
-note_rekeyed(Gathering *gather, TriggerData *trigdata, AttrNumber attno, bool byval, int16 len)
+bool
+ls_gather_rekeyed(Gathering *gather, TriggerData *trigdata, AttrNumber attno)
 {
 	Settlement *settlement = &gather->settlement;
 	Relation	rel = trigdata->tg_relation;
@@ -200,9 +196,12 @@ note_rekeyed(Gathering *gather, TriggerData *trigdata, AttrNumber attno, bool by
 	CommandId	command;
 	MemoryContext oldcontext;
 	bool		isnull;
+	int16		len;
+	bool		byval;
 
 	if (gather->context == NULL)
 		ls_gather_keep(gather);
+	get_typlenbyval(settlement->set->contacts->key_base, &len, &byval);
 	oldcontext = MemoryContextSwitchTo(gather->context);
 	if (settlement->nrekeyed == gather->rekeyed_room)
 	{
@@ -245,7 +244,7 @@ gather_changed(Gathering *gather, RowFacts *row, uint64 digest,
 	}
 }
 
-void
+bool
 ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 {
 	StreamSet  *set = gather->settlement.set;
@@ -265,7 +264,7 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 		fired = gather->fired = ls_fired_find(set, trigdata->tg_relation,
 											   CONTACTS_SOURCE, set->contacts->relid);
 	if (fired->key == InvalidAttrNumber)
-		return;
+		return false;
 	ls_streams_trim(set);
 	/* null only if the attached column is no primary key any more */
 	if (is_update && is_changed(trigdata, fired->key) &&
@@ -273,7 +272,7 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 	{
 		if (is_followed(set))
 			note_new_key(set, trigdata, fired->key);
-		is_again = note_rekeyed(gather, trigdata, fired->key, byval, len);
+		is_again = ls_gather_rekeyed(gather, trigdata, fired->key);
 		is_rekeyed = true;
 	}
 
@@ -289,12 +288,12 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 		all = is_again || (fired->account != InvalidAttrNumber &&
 						   is_changed(trigdata, fired->account));
 		if (!any && !all && !is_rekeyed)
-			return;
+			return false;
 	}
 
 	row.key = slot_getattr(slot, fired->key, &isnull);
 	if (isnull)
-		return;
+		return false;
 	if (len == -1)
 		row.key = PointerGetDatum(PG_DETOAST_DATUM_PACKED(row.key));
 	row.rel = trigdata->tg_relation;
@@ -317,4 +316,5 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 	for (int c = 0; is_update && c < fired->ncolumns; c++)
 		if (fired->is_read[c] && is_changed(trigdata, fired->columns[c]))
 			gather_changed(gather, &row, fired->digests[c], attached, byval, len);
+	return is_rekeyed;
 }

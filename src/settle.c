@@ -57,60 +57,6 @@
 #define SETTLE_CHUNK	5000
 
 
-static int
-cmp_rekeyed(const void *a, const void *b, void *arg)
-{
-	const Rekeyed *l = a;
-	const Rekeyed *r = b;
-	int			cmp = ls_contact_cmp(arg, l->key, r->key);
-
-	if (cmp != 0)
-		return cmp;
-	return l->command < r->command ? -1 : l->command > r->command;
-}
-
-/* The last contact that got a key before a command did anything; NULL: none did. */
-static Rekeyed *
-find_rekeyed(Settlement *settlement, ContactOrder *order, Datum key,
-			 CommandId before)
-{
-	int			low = 0;
-	int			high = settlement->nrekeyed;
-	Rekeyed    *last;
-
-	while (low < high)
-	{
-		int			middle = low + (high - low) / 2;
-		Rekeyed    *rekeyed = &settlement->rekeyed[middle];
-		int			cmp = ls_contact_cmp(order, rekeyed->key, key);
-
-		if (cmp < 0 || (cmp == 0 && rekeyed->command < before))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	last = low > 0 ? &settlement->rekeyed[low - 1] : NULL;
-	return last && ls_contact_cmp(order, last->key, key) == 0 ? last : NULL;
-}
-
-/* The key that a contact had before the statement. */
-static Datum
-old_key(Settlement *settlement, ContactOrder *order, Datum key)
-{
-	CommandId	before = InvalidCommandId;	/* the greatest */
-	Rekeyed    *rekeyed;
-
-	/* it may have gone there and back; who had its keys since is another */
-	while ((rekeyed = find_rekeyed(settlement, order, key, before)) != NULL)
-	{
-		key = rekeyed->old_key;
-		before = rekeyed->command;
-		if (!rekeyed->is_again)
-			break;
-	}
-	return key;
-}
-
 /* -------------------------------------------------------------------------
  * Streams
  * -------------------------------------------------------------------------
@@ -256,8 +202,9 @@ step_back(Chunk *chunk, Past *past, Snapshot snapshot, int start, CachedStream *
 	if (!past->stepped)
 	{
 		past->existed = ls_judge_contact(past->judge,
-										 old_key(settlement, chunk->order,
-												 chunk->candidates[start].key));
+										 ls_rekeyed_before(settlement->rekeyed,
+														   settlement->nrekeyed, chunk->order,
+														   chunk->candidates[start].key));
 		past->stepped = true;
 	}
 	return past->existed && is_own_account(past->judge, stream);
@@ -630,8 +577,7 @@ ls_settle(Settlement *settlement)
 	oldcontext = MemoryContextSwitchTo(context);
 	ls_settle_compact(settlement);
 	ls_contact_order_init(&order, settlement->set->contacts);
-	qsort_arg(settlement->rekeyed, settlement->nrekeyed, sizeof(Rekeyed),
-			  cmp_rekeyed, &order);
+	ls_rekeyed_sort(settlement->rekeyed, settlement->nrekeyed, &order);
 
 	while (start < settlement->ncandidates)
 	{

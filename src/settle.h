@@ -11,6 +11,7 @@
 #include "storage/itemptr.h"
 
 #include "deliver.h"
+#include "rekeyed.h"
 #include "row_change.h"
 #include "stream_cache.h"
 #include "stream_group.h"
@@ -50,16 +51,6 @@ typedef struct CandidateOrigin
 	const char *event;			/* "update" or "delete" of a kind's; else NULL */
 	ActivitySource *kind;		/* NULL: a contact */
 } CandidateOrigin;
-
-/* A contact that got another key in the running statement. */
-typedef struct Rekeyed
-{
-	Datum		key;
-	Datum		old_key;
-	bool		is_again;		/* it has been written in the statement before */
-	CommandId	command;		/* that wrote the key: triggers tell in another order */
-	SubTransactionId subid;		/* that did it, or one within */
-} Rekeyed;
 
 /*
  * What a statement gathered.  Keys live as long as the settlement.  The
