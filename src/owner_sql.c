@@ -429,6 +429,15 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 		"  for update skip locked) o))"
 	},
 
+	/* The scores of a contact have to be judged anew: contact, sets, now. */
+	[OWNER_AWAIT_SCORES] = {
+		{ANYELEMENTOID, INT4ARRAYOID, TIMESTAMPTZOID},
+		"insert into leadstream.score as s"
+		" (contact_id, score_set_id, version, points, paying, next_at, settled_at) "
+		"select $1, p.score_set_id, 0, 0, '{}', $3, $3 from unnest($2) as p (score_set_id) "
+		"on conflict (contact_id, score_set_id) do update set version = 0, next_at = excluded.next_at"
+	},
+
 	/* What horizon.c notes: known, seen, awaited. */
 	[OWNER_READ_HORIZON] = {
 		{InvalidOid},

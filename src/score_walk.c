@@ -362,9 +362,9 @@ go_on(StreamSet *set, Walk *walk, int limit, bool may_wait, int *patience, Steps
 	if (score_set && score_set->row->version == walk->version)
 		account = pstrdup(score_set->row->account);
 	set->held--;
-	/* somebody has changed it since the streams were read */
+	/* somebody has changed it since the streams were read: who waits looks again */
 	if (account == NULL)
-		return false;
+		return may_wait;
 	if (!walk->is_begun)
 		begin_walk(set, walk, account);
 	return step_walk(set, walk, account, limit, may_wait, steps);

@@ -107,27 +107,10 @@ $$;
 comment on function leadstream._merge_leads(bigint, bigint) is
 'makes one of two leads of a team, the more advanced one, with the matches of both; returns it';
 
--- Activities may be moved past capture, and after this: the next tick() judges.
-create function leadstream._await_score(contact_key text) returns void
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-	if not (has_table_privilege('leadstream.score_set', 'select')
-			and has_table_privilege('leadstream.score', 'insert')
-			and has_table_privilege('leadstream.score', 'update'))
-	then
-		return;
-	end if;
-	execute format(
-		'insert into leadstream.score as s (contact_id, score_set_id, version, points, paying, next_at, settled_at) '
-		'select %s, c.score_set_id, 0, 0, ''{}'', $1, $1 from leadstream.score_set c '
-		'where c.account = $2 and c.is_enabled '
-		'on conflict (contact_id, score_set_id) do update set version = 0, next_at = excluded.next_at', contact_key)
-	using leadstream.clock(), leadstream.current_account();
-end
-$$;
-comment on function leadstream._await_score(text) is
+create function leadstream._await_scores(contact text) returns void
+language c volatile strict parallel unsafe
+as 'MODULE_PATHNAME', 'leadstream_await_scores';
+comment on function leadstream._await_scores(text) is
 'has the scores of a contact judged anew by whoever comes next';
 
 create function leadstream.merge_contacts(from_contact text, into_contact text) returns bigint
@@ -189,7 +172,8 @@ begin
 	for i in 1 .. cardinality(stayed) loop
 		perform leadstream._note_event(stayed[i], leadstream.clock(), 'merged', from_contact, null, notes[i]);
 	end loop;
-	perform leadstream._await_score(into_key);
+	-- activities may be moved past capture, and after this
+	perform leadstream._await_scores(from_contact), leadstream._await_scores(into_contact);
 	return cardinality(stayed);
 end
 $$;
@@ -213,6 +197,7 @@ comment on function leadstream.merge_contacts(anycompatible, anycompatible) is
 
 revoke execute on function
 	leadstream._hold_contacts(text[]),
+	leadstream._await_scores(text),
 	leadstream.merge_contacts(text, text),
 	leadstream.merge_contacts(anycompatible, anycompatible)
 from public;

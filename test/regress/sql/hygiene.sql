@@ -72,7 +72,7 @@ insert into listed select 'acts', unnest('{
 	create_score_rule,alter_score_rule,drop_score_rule,enable_score_rule,disable_score_rule,fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
 	alter_team,activate_team,deactivate_team,create_sales_user,alter_sales_user,activate_sales_user,deactivate_sales_user,drop_sales_user,
 	add_member,alter_member,pause_member,resume_member,remove_member,create_stage,alter_stage,drop_stage,
-	move_contact,assign,unassign,hide,unhide,delete_lead,add_note,merge_contacts,_hold_contacts,
+	move_contact,assign,unassign,hide,unhide,delete_lead,add_note,merge_contacts,_hold_contacts,_await_scores,
 	_move,_move_contact,_assign,_unassign,_hide,_unhide,_delete_lead,_add_note,grant_access,revoke_access,
 	_access_admin,_access_sales,_access_report,_access_app,_access_ends,_sight,_teams_in_sight,_is_in_sight,_accounts_in_sight,_check_sight,
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
@@ -87,7 +87,7 @@ insert into listed select 'step', unnest('{
 	_secure_lead_tables,_grant_lead_tables,_create_lead_tables,_create_due_table,_create_score_table,_create_score_view,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
 	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
 	_await_lead_writers,_rename_stage,_lead,_note_event,_merge_leads,
-	_hold_segments,_hold_scores,_lock_scores,_segment,_score_set,_set_score_set,_set_score_rule,_score_changed,_await_score,_rescore_kinds,_raise_score_version,_renew_stream,_stream,_stream_at_rest,_meet_tables,_team_ids,_set_teams,_await_writers}'::name[]);
+	_hold_segments,_hold_scores,_lock_scores,_segment,_score_set,_set_score_set,_set_score_rule,_score_changed,_rescore_kinds,_raise_score_version,_renew_stream,_stream,_stream_at_rest,_meet_tables,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
 	_rename_columns,_lost_columns,
