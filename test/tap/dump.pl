@@ -1,7 +1,7 @@
 # A dump restored is an equal database that goes on making leads.
 #
 # pg_dump in custom and plain format, whole, and schema and data apart, by a
-# superuser and by one who is none.
+# superuser and by one who is none, and while others write.
 
 use strict;
 use warnings;
@@ -140,6 +140,52 @@ is_alive($node, 'kept', 'dumped by no superuser');
 $node->safe_psql('postgres', 'create database refused owner dump_keeper');
 $node->command_fails_like([ 'pg_restore', '-e', '--no-owner', '-d', $node->connstr('refused') . ' user=dump_keeper', "$dir/kept" ],
 	qr/permission denied to create extension "leadstream"/, 'restoring takes a superuser');
+
+
+# --------------------------------------------------------------------------
+# While others write
+# --------------------------------------------------------------------------
+
+$node->safe_psql('postgres', 'create database busy');
+make_world($node, 'busy');
+enable_streams($node, 'busy');
+$node->safe_psql('busy', 'insert into contact (id) select i from generate_series(1, 300) i');
+append_to_file(
+	"$dir/write.script", q{
+	\\set c random(1, 300)
+	\\set r random(1, 5)
+	begin;
+	insert into visit (contact_id, url) values (:c, '/pricing'), (:c, '/');
+	\\if :r = 1
+	insert into form (contact_id, name) values (:c, 'demo');
+	\\elif :r = 2
+	insert into mail (contact_id, what) values (:c, 'open'), (:c, 'sent');
+	\\elif :r = 3
+	update contact set country = 'SE', score = score + 10 where id = :c;
+	\\endif
+	commit;
+});
+my ($out_of_writers, $err_of_writers) = ('', '');
+my $writers = IPC::Run::start(
+	[ 'pgbench', '-n', '-c', '3', '-T', '120', '--max-tries=100', '-f', "$dir/write.script", $node->connstr('busy') ],
+	'<', \undef, '>', \$out_of_writers, '2>', \$err_of_writers);
+foreach my $n (1 .. 3)
+{
+	$node->poll_query_until('busy', "select count(*) >= $n * 30 from leadstream.lead") or last;
+	$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/busy$n", $node->connstr('busy') ], "busy, $n: is dumped");
+}
+$writers->signal('TERM');
+$writers->finish;
+foreach my $n (1 .. 3)
+{
+	$node->command_ok([ 'pg_restore', '-e', '-d', new_database("busy$n"), "$dir/busy$n" ], "busy, $n: is restored");
+	is(join('', map { $node->safe_psql("busy$n", mismatches($_)) } sort keys %LeadWorld::streams), '',
+		"busy, $n: the leads are those of the rows");
+	is($node->safe_psql("busy$n", disorder()), '', "busy, $n: the lead tables are in order");
+	$node->safe_psql("busy$n", "insert into form (contact_id, name) select id, 'demo' from contact; insert into visit (contact_id, url) select id, '/pricing' from contact, generate_series(1, 2)");
+	is(join('', map { $node->safe_psql("busy$n", mismatches($_)) } sort keys %LeadWorld::streams), '', "busy, $n: it goes on");
+}
+cmp_ok($node->safe_psql('busy3', 'select count(*) from leadstream.lead'), '>', 90, 'busy: there were leads');
 
 
 # --------------------------------------------------------------------------
