@@ -196,12 +196,11 @@ ls_gather_rekeyed(Gathering *gather, TriggerData *trigdata, AttrNumber attno)
 	CommandId	command;
 	MemoryContext oldcontext;
 	bool		isnull;
-	int16		len;
-	bool		byval;
+	int16		len = settlement->set->contacts->key_len;
+	bool		byval = settlement->set->contacts->key_byval;
 
 	if (gather->context == NULL)
 		ls_gather_keep(gather);
-	get_typlenbyval(settlement->set->contacts->key_base, &len, &byval);
 	oldcontext = MemoryContextSwitchTo(gather->context);
 	if (settlement->nrekeyed == gather->rekeyed_room)
 	{
