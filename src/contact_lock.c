@@ -138,8 +138,7 @@ leaf_slot(RowLocker *locker, Relation leaf)
 	oldcontext = MemoryContextSwitchTo(locker->context);
 	entry = palloc(sizeof(LockLeaf));
 	entry->relid = RelationGetRelid(leaf);
-	entry->slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(leaf)),
-										   table_slot_callbacks(leaf));
+	entry->slot = table_slot_create(leaf, NULL);
 	locker->leaves = lcons(entry, locker->leaves);
 	MemoryContextSwitchTo(oldcontext);
 	return entry->slot;
