@@ -93,6 +93,7 @@ ls_rule_threshold_sql(const BoundRule *bound, const char *account,
 	bool		is_first;
 	StringInfoData filters;
 	StringInfoData rows;
+	StringInfoData part;
 	ListCell   *lc;
 
 	if (list_length(bound->aggregates) != 1)
@@ -136,6 +137,9 @@ ls_rule_threshold_sql(const BoundRule *bound, const char *account,
 	/* with an end, one from the beginning of time never counts */
 	if (is_first && agg->within)
 		appendStringInfo(&rows, "%s OPERATOR(pg_catalog.>) '-infinity'::pg_catalog.timestamptz", at);
+	ls_sql_append_rows_part(&rows, bound, s->source);
+	initStringInfo(&part);
+	ls_sql_append_part(&part, bound);
 	first = psprintf(is_first ? "array[pg_catalog.min(%s)]" : "pg_catalog.array_agg(%s)", at);
 
 	parts->key = psprintf("c.%s", quote_identifier(contacts->key_name));
@@ -149,6 +153,7 @@ ls_rule_threshold_sql(const BoundRule *bound, const char *account,
 	parts->equals = ls_sql_key_equals(bound);
 	parts->filters = filters.data;
 	parts->rows = rows.data;
+	parts->part = part.data;
 	parts->rows_ask_contact = s->where && s->where->uses_contact;
 	return true;
 }
@@ -173,15 +178,16 @@ ls_rule_to_history_sql(const BoundRule *bound, const char *account)
 		return psprintf("select contact_id, first_at\n"
 						"from (select %s as contact_id,\n\t%s as first_at\n"
 						"from %s c\ninner join %s a on %s %s %s\n"
-						"where %s%s%s\ngroup by 1 offset 0) t\n"
+						"where %s%s%s%s%s\ngroup by 1 offset 0) t\n"
 						"where first_at is not null",
 						q.key, q.first, q.contacts, q.activity, q.contact, q.equals,
-						q.key, q.filters, q.filters[0] ? "\n\tand " : "", q.rows);
+						q.key, q.filters, q.filters[0] ? "\n\tand " : "",
+						q.part, q.part[0] ? "\n\tand " : "", q.rows);
 	return psprintf("select %s as contact_id, first_at\n"
 					"from %s c\ninner join (select %s as contact,\n\t%s as first_at\n"
 					"\tfrom %s a\n\twhere %s is not null and %s\n"
 					"\tgroup by 1 offset 0) t on t.contact %s %s\n"
-					"where first_at is not null",
+					"where first_at is not null%s%s",
 					q.key, q.contacts, q.contact, q.first, q.activity, q.contact,
-					q.rows, q.equals, q.key);
+					q.rows, q.equals, q.key, q.part[0] ? "\n\tand " : "", q.part);
 }

@@ -13,14 +13,15 @@
 /*
  * The query that yields (contact_id, first_at) for every contact whose timeline
  * begins by the instant $1: its first_instant(timeline, $1), found without the
- * timelines where there is a shorter way.  Otherwise as ls_rule_to_sql.
+ * timelines where there is a shorter way.  $2 and $3: see BoundRule.  Otherwise
+ * as ls_rule_to_sql.
  */
 extern char *ls_rule_to_history_sql(const BoundRule *bound, const char *account);
 
 /*
  * The parts of that query where the rule comes down to one threshold of rows:
- * SQL over the aliases c (contacts) and a (activities), of which $1 is the
- * only parameter.  False where it does not.
+ * SQL over the aliases c (contacts) and a (activities), with these parameters.
+ * False where it does not.
  */
 typedef struct ThresholdSql
 {
@@ -32,6 +33,7 @@ typedef struct ThresholdSql
 	char	   *time;			/* column of a */
 	char	   *filters;		/* conditions on contacts, or "" */
 	char	   *rows;			/* conditions on rows */
+	char	   *part;			/* which contacts are asked of, or "" */
 	char	   *first;			/* an aggregate: the first instant, or null */
 	bool		rows_ask_contact;	/* is c in rows? */
 } ThresholdSql;

@@ -236,6 +236,7 @@ append_source(SqlContext *cxt, StringInfo from, int index, const BoundAggregate 
 								s->source->time_name ? ls_sql_row_instant(cxt->zone, s->source) : NULL);
 	char	   *contact = psprintf("a.%s", quote_identifier(s->source->contact_name));
 	char	   *key = psprintf("c.%s", quote_identifier(contacts->key_name));
+	StringInfoData part;
 
 	appendStringInfo(from, "\n%s join (select %s as contact, ",
 					 bms_is_member(index, cxt->inner) ? "inner" : "left", contact);
@@ -259,6 +260,10 @@ append_source(SqlContext *cxt, StringInfo from, int index, const BoundAggregate 
 	appendStringInfo(from, "\n\twhere %s is not null", contact);
 	if (s->where && !s->where->is_timeline)
 		appendStringInfo(from, " and %s", s->where->sql);
+	initStringInfo(&part);
+	ls_sql_append_rows_part(&part, cxt->bound, s->source);
+	if (part.len)
+		appendStringInfo(from, "\n\tand %s", part.data);
 	if (cxt->period)
 	{
 		const char *since = agg->within == NULL ? "" :
@@ -545,6 +550,7 @@ timeline_parts(SqlContext *cxt, const char *account, TimelineSql *parts)
 		}
 	}
 	ls_sql_append_account(&parts->where, contacts, account);
+	ls_sql_append_part(&parts->where, bound);
 
 	appendStringInfo(&parts->from, "%s c", ls_sql_table_name(contacts->relid));
 	foreach(lc, bound->aggregates)
