@@ -32,6 +32,7 @@
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -40,6 +41,7 @@
 
 #include "catalog.h"
 #include "column_names.h"
+#include "enter_stream.h"
 #include "follow.h"
 #include "owner_sql.h"
 
@@ -125,6 +127,16 @@ static const char *const rename_statements[] = {
 	/* segments that score rules name may be others: they are entered anew */
 	"update leadstream.score_set s set home = s.home"
 };
+
+/*
+ * Streams that only a segment or a score rule makes name a column, by the names of
+ * now; the row says to others that their keys have changed.
+ */
+static const char *const renamed_within_statement =
+"update leadstream.stream s set home = s.home "
+"where s.is_enabled"
+" and leadstream._rename_columns(leadstream._expand_rule(s.rule, s.account), $1, $3, $2, '') is not null "
+"returning s.stream_id";
 
 /* Score sets of which a rule does not bind without what was lost, */
 static const char *const unbound_statement =
@@ -286,6 +298,31 @@ warn_of_lost(const ChangedTable *table)
 	}
 }
 
+/* Enter streams anew whose own rule has not changed, but what it names has. */
+static void
+enter_renamed_within(const ChangedTable *table)
+{
+	List	   *ids = NIL;
+	ListCell   *lc;
+
+	run(renamed_within_statement, table);
+	for (uint64 i = 0; i < SPI_tuptable->numvals; i++)
+	{
+		bool		isnull;
+
+		ids = lappend_int(ids, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
+														   SPI_tuptable->tupdesc, 1, &isnull)));
+	}
+	foreach(lc, ids)
+	{
+		StreamRow  *row = ls_stream_read(lfirst_int(lc), NULL);
+
+		CHECK_FOR_INTERRUPTS();
+		if (row)
+			(void) ls_enter_stream(row);
+	}
+}
+
 Datum
 leadstream_follow_columns(PG_FUNCTION_ARGS)
 {
@@ -311,6 +348,8 @@ leadstream_follow_columns(PG_FUNCTION_ARGS)
 		run(record_statement, table);
 		for (int i = 0; table->is_renamed && i < lengthof(rename_statements); i++)
 			run(rename_statements[i], table);
+		if (table->is_renamed)
+			enter_renamed_within(table);
 		if (table->is_lost)
 			run(unbound_statement, table);
 		if (table->is_gained)
