@@ -27,6 +27,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "backfill.h"
 #include "contact_lock.h"
 #include "guc.h"
 #include "key_scan.h"
@@ -235,7 +236,8 @@ leadstream_clear_stream(PG_FUNCTION_ARGS)
 
 /*
  * forget_stream(stream_id) removes the matches of a stream that is dropped,
- * all that are committed, whatever snapshot the transaction has.
+ * all that are committed, whatever snapshot the transaction has; and how far
+ * backfill() had come.
  */
 Datum
 leadstream_forget_stream(PG_FUNCTION_ARGS)
@@ -250,6 +252,7 @@ leadstream_forget_stream(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("stream %d does not exist", stream_id)));
 	ls_stream_check(stream, false);
+	ls_backfill_forget(stream_id);
 	if (ls_owner_begin(&owner))
 	{
 		ls_owner_run(OWNER_FORGET_STREAM, NULL, &value, NULL);

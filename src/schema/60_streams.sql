@@ -445,6 +445,30 @@ comment on function leadstream.clear(text) is
 'removes the matches of a disabled stream, and each lead that neither another stream nor a hand put there; returns how many leads went. '
 'The events of the leads stay. Waits for transactions that are writing activities or contacts.';
 
+create function leadstream._enabled_stream(account text, name text) returns integer
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+	found_id integer;
+	asked	leadstream.stream;
+begin
+	select s.stream_id into found_id from leadstream.stream s
+	where s.account = _enabled_stream.account and s.stream = name and s.is_enabled
+		and pg_has_role(s.owner::oid, 'usage');
+	-- a thousand names are read so; _stream() has the words for those that cannot be
+	if not found then
+		asked := leadstream._stream(name, for_change => false);
+		raise exception 'stream "%" is disabled', asked.stream
+			using errcode = 'object_not_in_prerequisite_state',
+				  hint = format('Enable it first: select leadstream.enable(%L);', asked.stream);
+	end if;
+	return found_id;
+end
+$$;
+comment on function leadstream._enabled_stream(text, text) is
+'the id of a stream by its name; error unless it is enabled and the caller has the rights of its owner';
+
 create function leadstream.fetch_history(names text[]) returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -453,22 +477,12 @@ declare
 	own_account constant text := leadstream._account();
 	stream_name text;
 	found_id integer;
-	asked	leadstream.stream;
 	ids		integer[] := '{}';
 begin
 	perform leadstream._not_null('names', names is null);
 	foreach stream_name in array names loop
-		select s.stream_id into found_id from leadstream.stream s
-		where s.account = own_account and s.stream = stream_name and s.is_enabled
-			and pg_has_role(s.owner::oid, 'usage');
-		-- a thousand names are read so; _stream() has the words for those that cannot be
-		if not found then
-			perform leadstream._not_null('names', stream_name is null);
-			asked := leadstream._stream(stream_name, for_change => false);
-			raise exception 'stream "%" is disabled', asked.stream
-				using errcode = 'object_not_in_prerequisite_state',
-					  hint = format('Enable it first: select leadstream.enable(%L);', asked.stream);
-		end if;
+		perform leadstream._not_null('names', stream_name is null);
+		found_id := leadstream._enabled_stream(own_account, stream_name);
 		if found_id <> all (ids) then
 			ids := ids || found_id;
 		end if;

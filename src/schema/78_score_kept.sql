@@ -103,10 +103,7 @@ declare
 begin
 	-- A procedure that commits cannot have it as a setting of its own.
 	perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-	if batch is null or batch < 1 then
-		raise exception 'batch must be at least 1'
-			using errcode = 'invalid_parameter_value';
-	end if;
+	perform leadstream._check_batch(batch);
 	id := leadstream._begin_rescore(score_set);
 	commit;
 	while leadstream._walk_scores(id, batch) loop

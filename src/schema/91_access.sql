@@ -164,7 +164,7 @@ as $$
 	select 'routine', r.object, 'execute' from routine r
 	where _access_rights.access = 'admin'
 	  and r.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
-	  and (r.proname not like '\_%' or r.proname in ('_tick', '_hold_contacts', '_await_scores', '_begin_rescore', '_walk_scores'))
+	  and (r.proname not like '\_%' or r.proname in ('_tick', '_hold_contacts', '_await_scores', '_backfill', '_begin_rescore', '_walk_scores'))
 	  and r.proname not in ('attach_contacts', 'attach_activity', 'detach',
 							'grant_access', 'revoke_access')
 $$;

@@ -292,7 +292,7 @@ $node->safe_psql(
 	create role owner;
 	create role stranger;
 	grant all on all tables in schema leadstream to stranger, owner;
-	grant execute on all functions in schema leadstream to stranger, owner;
+	grant execute on all routines in schema leadstream to stranger, owner;
 	select leadstream.create_segment('low', 'age < 10');
 	select leadstream.create_segment('lower', 'segment(''low'') and age < 5');
 	select leadstream.create_score_set('set');
@@ -413,7 +413,8 @@ my %provoke = (
 		alter_score_rule => q{select leadstream.alter_score_rule('set', 'rule', points => -1000000001)} },
 	'22023 an instant that is not finite' => { list_scores => q{select leadstream.list_scores('set', 'infinity')},
 		score_history => [ q{select leadstream.score_history(1, since => '-infinity')}, q{select leadstream.score_history(1, until => 'infinity')} ] },
-	'22023 `batch` below 1' => { rescore => q{call leadstream.rescore('set', 0)} },
+	'22023 `batch` below 1' => { rescore => q{call leadstream.rescore('set', 0)}, backfill => q{call leadstream.backfill('on', 0)} },
+	'2D000 it is called in a transaction block' => { backfill => q{call leadstream.backfill('on')} },
 	'22025 a `like` pattern that ends with its escape character' => { rule => q{name like 'a\\'} },
 	'22P02 a literal that its column cannot read' => { rule => [ q{age = 'old'}, q{contact_id in ('1', 'x')} ] },
 	'22P02 a key that does not read as the key of the contacts' => {
@@ -489,6 +490,7 @@ my %provoke = (
 		attach_contacts => qq{$detached set role owner; select leadstream.attach_contacts('contact')},
 		attach_activity => q{set role owner; select leadstream.attach_activity('spare')} },
 	q{42501 the caller is not the stream's owner} => {
+		backfill => q{set role stranger; call leadstream.backfill('on')},
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "set role stranger; select leadstream.$name$arguments") } q{alter_stream('off')}, q{enable('off')},
 			q{disable('on')}, q{clear('off')}, q{fetch_history('on')}, q{drop_stream('off')}, q{verify('on')},
@@ -569,6 +571,7 @@ my %provoke = (
 		explain => q{select leadstream.explain('none', 1)},
 		(map { ($_ => "select leadstream.$_('none')") }
 		  qw(alter_stream enable disable clear fetch_history drop_stream verify)),
+		backfill => q{call leadstream.backfill('none')},
 		compare_rules => q{select leadstream.compare_rules('none', 'true')} },
 	'42704 no such team in the account' => {
 		create_stream => q{select leadstream.create_stream('x', 'true', '{none}')},
@@ -685,7 +688,8 @@ my %provoke = (
 	'55000 the score set is disabled' => {
 		rescore => q{select leadstream.disable_score_set('set'); call leadstream.rescore('set')} },
 	'55000 the stream is disabled' => { fetch_history => [ q{select leadstream.fetch_history('off')},
-			q{select leadstream.fetch_history('{on,off}'::text[])} ] },
+			q{select leadstream.fetch_history('{on,off}'::text[])} ],
+		backfill => q{call leadstream.backfill('off')} },
 	'55000 the stream is enabled' => { clear => q{select leadstream.clear('on')},
 		drop_stream => q{select leadstream.drop_stream('on')} },
 	'55000 enabled streams speak of the table' => { detach => [ q{select leadstream.detach('visit')},

@@ -51,13 +51,13 @@ from pg_proc p join pg_language l on l.oid = p.prolang
 where p.pronamespace = 'leadstream'::regnamespace and l.lanname <> 'c'
   and p.proconfig[1] is distinct from 'search_path=pg_catalog, pg_temp'
   -- commits, and so sets it by itself
-  and p.proname not in ('tick_batches', 'rescore')
+  and p.proname not in ('tick_batches', 'rescore', 'backfill')
   and p.prokind <> 'a'
 order by 1;
 -- a table of ours that is named without its schema
 select 'unqualified: ' || p.oid::regprocedure || ': ' || m[1]
 from pg_proc p
-cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|segment|score|score_set|score_rule|score_walk|horizon|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
+cross join lateral regexp_matches(p.prosrc, '\m(?:from|join|into|update|delete from|truncate)\s+((?:lead|due|stream|segment|score|score_set|score_rule|score_walk|stream_backfill|horizon|team|stage|contact_source|activity_source|access_\w+)\M)', 'g') m
 where p.pronamespace = 'leadstream'::regnamespace
 order by 1;
 
@@ -78,7 +78,7 @@ insert into listed select 'acts', unnest('{
 	make_history,clear_stream,forget_stream,wait_for_writers,enter_streams,
 	_look_up,restart_feed,
 	_keep_stage,
-	_scores_in_sight,rescore,_begin_rescore,_walk_scores,
+	_scores_in_sight,rescore,_begin_rescore,_walk_scores,backfill,_backfill,
 	capture,note_columns,follow_columns,enter_stream,enter_score,_stamp_score_set,end_run,forget_matches,invalidate,note_deleted_lead,_stamp_stream}'::name[]);
 -- a step of those, not in C: it can do only what its caller could do without it
 insert into listed select 'step', unnest('{
@@ -87,7 +87,7 @@ insert into listed select 'step', unnest('{
 	_secure_lead_tables,_grant_lead_tables,_create_lead_tables,_create_due_table,_create_score_table,_create_score_view,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
 	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
 	_await_lead_writers,_rename_stage,_lead,_note_event,_merge_leads,
-	_hold_segments,_hold_scores,_lock_scores,_segment,_score_set,_set_score_set,_set_score_rule,_score_changed,_rescore_kinds,_raise_score_version,_renew_stream,_stream,_stream_at_rest,_meet_tables,_team_ids,_set_teams,_await_writers}'::name[]);
+	_hold_segments,_hold_scores,_lock_scores,_segment,_score_set,_set_score_set,_set_score_rule,_score_changed,_rescore_kinds,_raise_score_version,_renew_stream,_stream,_enabled_stream,_stream_at_rest,_meet_tables,_team_ids,_set_teams,_await_writers}'::name[]);
 -- reads tables or settings
 insert into listed select 'reads', unnest('{
 	_rename_columns,_lost_columns,
@@ -110,7 +110,7 @@ insert into listed select 'pure', unnest('{
 	clock_timeline,period_timeline,row_span,beginnings,first_instant,first_count,
 	count_pieces,distinct_pieces,sum_pieces,avg_pieces,min_pieces,max_pieces,first_pieces,last_pieces,
 	_newer,_latest,
-	_check_points,
+	_check_points,_check_batch,
 	_unkeyed_digest,_path_digest,_sales_functions,_label,_known,_not_null,_check_name,_check_requalify,_check_max_open,_check_place,_raise_no_stage,_raise_duplicate,_contact_text,_raise_enabled}'::name[]);
 
 create temporary view function as

@@ -16,7 +16,7 @@ our @EXPORT = qw(make_lived_world rows_of sequences_of schema_of views_of is_ali
 my @tables = qw(public.contact public.visit public.form public.mail
   leadstream.contact_source leadstream.activity_source leadstream.team
   leadstream.sales_user leadstream.team_member leadstream.hand_out leadstream.access_account
-  leadstream.stage leadstream.stream_version leadstream.stream_team leadstream.segment
+  leadstream.stage leadstream.stream_version leadstream.stream_team leadstream.stream_backfill leadstream.segment
   leadstream.score_rule leadstream.score_walk
   leadstream.lead leadstream.lead_match leadstream.lead_event leadstream.due leadstream.score);
 
@@ -155,6 +155,7 @@ sub make_lived_world
 		insert into mail (contact_id, what) select 1 + i % 20, case when i % 2 = 0 then 'open' else 'sent' end from generate_series(1, 60) i;
 		select leadstream.enable('old');
 		select leadstream.fetch_history('old');
+		call leadstream.backfill('prefix', 7);
 		select leadstream.disable('old');
 		select leadstream.alter_stream('swedish', rule => 'country = ''SE'' and exists(form)');
 		select leadstream.alter_stream('swedish', rule => 'country = ''SE'' and exists(form where name = ''demo'')');
