@@ -97,10 +97,9 @@ next_sql(ContactSource *contacts, const char *account, bool has_after)
 static void
 begin_reading(ContactSource *contacts, bool as_owner, OwnerState *owner)
 {
-	if (as_owner)
-		(void) ls_owner_begin_of(contacts->relid, owner);
-	else if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
+	/* cannot happen, but to who has not locked them when somebody drops them */
+	if (as_owner ? !ls_owner_begin_of(contacts->relid, owner) : SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not read table %u", contacts->relid);
 }
 
 static void
