@@ -41,6 +41,7 @@
 #define MAX_SUGGESTION_DISTANCE		3
 #define MAX_NAMES_LISTED			40
 
+/* A type to cast to, of any length: "character" would be one of one character. */
 char *
 ls_bind_type_name(Oid type)
 {

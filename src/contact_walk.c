@@ -29,6 +29,7 @@
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
+#include "bind_operand.h"
 #include "contact_walk.h"
 #include "owner_sql.h"
 #include "sql_parts.h"
@@ -89,7 +90,7 @@ next_sql(ContactSource *contacts, const char *account, bool has_after)
 						 ls_sql_key_operator(contacts, BTGreaterStrategyNumber));
 	ls_sql_append_account(&where, contacts, account);
 	return psprintf("select c.%s::%s from %s c%s%s order by c.%s limit $2", key,
-					format_type_be_qualified(contacts->key_base),
+					ls_bind_type_name(contacts->key_base),
 					ls_sql_table_name(contacts->relid), where.len ? " where " : "",
 					where.data, key);
 }

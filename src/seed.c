@@ -38,6 +38,7 @@
 #include "utils/timestamp.h"
 
 #include "attempt.h"
+#include "bind_operand.h"
 #include "due.h"
 #include "guc.h"
 #include "horizon.h"
@@ -258,11 +259,11 @@ seed_source(SeedPass *pass, Judge *judge, ActivitySource *source, TimestampTz fr
 		return;
 	plan = SPI_prepare(psprintf("select distinct a.%s::%s from %s a where a.%s > ($1 - interval '2 days')::%s",
 								quote_identifier(source->contact_name),
-								format_type_be_qualified(pass->set->contacts->key_base),
+								ls_bind_type_name(pass->set->contacts->key_base),
 								quote_qualified_identifier(get_namespace_name(get_rel_namespace(source->relid)),
 														   get_rel_name(source->relid)),
 								quote_identifier(source->time_name),
-								format_type_be_qualified(source->time_type)),
+								ls_bind_type_name(source->time_type)),
 					   1, types);
 	if (plan == NULL || SPI_execute_snapshot(plan, values, NULL, pass->snapshot,
 											 InvalidSnapshot, true, false, 0) != SPI_OK_SELECT)

@@ -71,6 +71,7 @@ begin
 	execute format('delete from contact where id = %L', three);
 	result := result || E'\n' || kept();
 	perform leadstream.alter_score_rule('s', 'twice', points => 20);
+	perform leadstream.alter_score_rule('s', 'home', points => 200);
 	commit;
 	call leadstream.rescore('s', 1);
 	result := result || E'\n' || kept();
