@@ -159,6 +159,7 @@ leadstream_backfill(PG_FUNCTION_ARGS)
 	const char *account;
 	Backfill	backfill;
 	WalkPart	part;
+	List	   *tables = NIL;
 	List	   *pasts;
 	uint64		leads = 0;
 
@@ -186,11 +187,11 @@ leadstream_backfill(PG_FUNCTION_ARGS)
 	account = ls_catalog_need_contacts()->account_name ? row->account : NULL;
 	if (!backfill.is_ours || backfill.is_done)
 	{
-		ls_past_wait(&id, 1);
+		tables = ls_past_wait(&id, 1);
 		write_beginning(row, account);
 		backfill.position = NULL;
 	}
-	pasts = ls_past_hold(&id, 1);
+	pasts = ls_past_hold(&id, 1, tables);
 	row = ls_past_stream(linitial(pasts));
 	/* if it was altered while we waited, the next call begins anew */
 	if (row->run == run)

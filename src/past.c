@@ -307,7 +307,7 @@ read_pasts(const Datum *ids, int n, List **tables)
  * Those whose streams were enabled in this very transaction are held up until it
  * ends, instead of waited for.
  */
-void
+List *
 ls_past_wait(const Datum *ids, int n)
 {
 	List	   *tables;
@@ -331,6 +331,7 @@ ls_past_wait(const Datum *ids, int n)
 	foreach(lc, lock)
 		LockRelationOid(lfirst_oid(lc), ShareLock);
 	ls_writers_wait(list_difference_oid(wait_for, lock));
+	return tables;
 }
 
 /*
@@ -340,13 +341,15 @@ ls_past_wait(const Datum *ids, int n)
  * for us: one that is enabled now cannot be cleared before its leads are there.
  */
 List *
-ls_past_hold(const Datum *ids, int n)
+ls_past_hold(const Datum *ids, int n, List *tables)
 {
-	List	   *tables;
-	List	   *pasts = read_pasts(ids, n, &tables);
+	List	   *pasts = NIL;
 	List	   *locked = NIL;
 	List	   *to_lock;
 	ListCell   *lc;
+
+	if (tables == NIL)
+		pasts = read_pasts(ids, n, &tables);
 
 	while ((to_lock = list_difference_oid(tables, locked)) != NIL)
 	{
@@ -399,6 +402,7 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 	Datum	   *ids;
 	bool	   *nulls;
 	int			n;
+	List	   *tables;
 	uint64		leads = 0;
 
 	PreventCommandIfReadOnly("leadstream.fetch_history()");
@@ -410,9 +414,9 @@ leadstream_make_history(PG_FUNCTION_ARGS)
 			ids[i] = Int32GetDatum(0);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	ls_past_wait(ids, n);
+	tables = ls_past_wait(ids, n);
 	if (n > 0)
-		leads = ls_past_fetch(ls_past_hold(ids, n), NULL);
+		leads = ls_past_fetch(ls_past_hold(ids, n, tables), NULL);
 	SPI_finish();
 	PG_RETURN_INT64((int64) leads);
 }

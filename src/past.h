@@ -19,15 +19,16 @@ typedef struct PastStream PastStream;
  * each once; between SPI_connect and SPI_finish.
  *
  * Wait for the writers whose rows neither the live path nor a snapshot taken now
- * would see.
+ * would see; returns the tables that they wrote, which the streams speak of.
  */
-extern void ls_past_wait(const Datum *ids, int n);
+extern List *ls_past_wait(const Datum *ids, int n);
 
 /*
  * The streams as they are now (a list of PastStream *), to stay so until the end
- * of the transaction as far as it matters to what they find.
+ * of the transaction as far as it matters to what they find.  Of tables but those
+ * (NIL: those they speak of now) the writers are waited for, too.
  */
-extern List *ls_past_hold(const Datum *ids, int n);
+extern List *ls_past_hold(const Datum *ids, int n, List *tables);
 extern const StreamRow *ls_past_stream(const PastStream *past);
 
 /* Make their leads, of these contacts (NULL: of all); returns how many. */
