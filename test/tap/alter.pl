@@ -138,7 +138,6 @@ my @ways = (
 	[ 'alter table form alter name type varchar(40)', 'alter table form alter name type text' ],
 	[ 'alter table visit add more text', 'alter table visit drop more' ],
 	[ "alter table contact add more text default 'x'", 'alter table contact drop more' ],
-	[ 'alter table mail add more text', 'alter table mail drop more' ],
 	[ "create table mail_new partition of mail for values in ('new')", 'drop table mail_new' ],
 	[ 'alter table mail detach partition mail_rest', 'alter table mail attach partition mail_rest default' ],
 	[ 'create table visit_old () inherits (visit)', 'drop table visit_old' ],
