@@ -100,6 +100,8 @@ ls_updater_begin(Oid relid, const UpdatedColumn *columns, int ncolumns)
 		table_close(rel, NoLock);
 		return NULL;
 	}
+	/* an error where those whom it is published to could not follow */
+	CheckCmdReplicaIdentity(rel, CMD_UPDATE);
 	updater = palloc0(sizeof(RowUpdater));
 	updater->mcxt = CurrentMemoryContext;
 	updater->rel = rel;

@@ -400,8 +400,14 @@ drop trigger note_change on leadstream.score;
 alter table leadstream.score add constraint none check (points <> 1) not valid;
 \set VERBOSITY terse
 update contact set country = 'SE' where id = 6;
-\set VERBOSITY default
 alter table leadstream.score drop constraint none;
+-- or to those whom they are published to: an update of what is not part of the key
+set client_min_messages = error;
+create publication high_scores for table leadstream.score where (points > 1);
+set client_min_messages = warning;
+update contact set country = 'SE' where id = 6;
+drop publication high_scores;
+\set VERBOSITY default
 update contact set country = 'SE' where id = 6;
 select contact_id, points, note from leadstream.score where contact_id < 8 order by 1;
 set leadstream.account = 'a';
