@@ -200,6 +200,7 @@ ls_walk_lock(const char *table, int32 id, bool may_wait)
 {
 	LOCKTAG		tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ls_catalog_relid(table), id, 2);
+	/* pg_advisory_lock(), which everybody may call, takes 1 and 2 */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ls_catalog_relid(table), id, 3);
 	return LockAcquire(&tag, ExclusiveLock, false, !may_wait) != LOCKACQUIRE_NOT_AVAIL;
 }

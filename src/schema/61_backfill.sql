@@ -77,7 +77,7 @@ cross join lateral (
 ) as k
 left join pg_locks l on l.locktype = 'advisory' and l.granted
 	and l.database = (select d.oid from pg_database d where d.datname = current_database())
-	and l.classid = 'leadstream.stream_backfill'::regclass and l.objid = s.stream_id::oid and l.objsubid = 2
+	and l.classid = 'leadstream.stream_backfill'::regclass and l.objid = s.stream_id::oid and l.objsubid = 3
 where coalesce(s.account = any ((select leadstream.accounts_in_sight())::text[]), true);
 comment on view leadstream.progress is
 'how far backfill() has come: a line for each stream whose past it has fetched or is fetching, as of the last batch that was committed';

@@ -302,6 +302,11 @@ delete from contact;
 select leadstream.enable('s2');
 call leadstream.backfill('s2');
 select stream, state, done, to_do, lead_count from leadstream.progress;
+-- a lock that anybody can take says nothing of it
+begin;
+select count(pg_advisory_xact_lock('leadstream.stream_backfill'::regclass::oid::int, stream_id)) from leadstream.progress;
+select stream, state, pid from leadstream.progress;
+commit;
 
 -- Wrong calls.
 call leadstream.backfill('s2', 0);
