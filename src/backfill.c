@@ -172,7 +172,7 @@ leadstream_backfill(PG_FUNCTION_ARGS)
 		read_backfill(row, &backfill);
 		is_new = !backfill.is_ours || backfill.is_done;
 	}
-	(void) ls_walk_lock("stream_backfill", stream_id, true);
+	(void) ls_catalog_turn("stream_backfill", stream_id, true);
 	since = GetCurrentTimestamp();
 	row = need_stream(stream_id);
 	read_backfill(row, &backfill);

@@ -24,6 +24,8 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -103,6 +105,16 @@ ls_catalog_relid(const char *name)
 		known_tables[nknown_tables++].relid = relid;
 	}
 	return relid;
+}
+
+bool
+ls_catalog_turn(const char *table, int32 id, bool may_wait)
+{
+	LOCKTAG		tag;
+
+	/* pg_advisory_lock(), which everybody may call, takes 1 and 2 */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ls_catalog_relid(table), id, 3);
+	return LockAcquire(&tag, ExclusiveLock, false, !may_wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /* Fetch a name column as a palloc'd string, NULL where it is null. */

@@ -178,4 +178,10 @@ extern SysScanDesc ls_catalog_scan(Relation rel, AttrNumber attno, Datum value,
 /* OID of a table of the schema leadstream; InvalidOid where it is missing. */
 extern Oid	ls_catalog_relid(const char *name);
 
+/*
+ * One at a time does what a table of the schema tells the state of: until the end
+ * of the transaction.  False where somebody does, and we do not want to wait.
+ */
+extern bool ls_catalog_turn(const char *table, int32 id, bool may_wait);
+
 #endif							/* LS_CATALOG_H */

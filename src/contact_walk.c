@@ -21,7 +21,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
@@ -193,14 +192,4 @@ ls_walk_length(ContactSource *contacts, const char *account, bool as_owner)
 	}
 	end_reading(as_owner, &owner);
 	return (int64) Min(rows, 1e15);
-}
-
-bool
-ls_walk_lock(const char *table, int32 id, bool may_wait)
-{
-	LOCKTAG		tag;
-
-	/* pg_advisory_lock(), which everybody may call, takes 1 and 2 */
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ls_catalog_relid(table), id, 3);
-	return LockAcquire(&tag, ExclusiveLock, false, !may_wait) != LOCKACQUIRE_NOT_AVAIL;
 }

@@ -39,10 +39,4 @@ extern void ls_walk_next(ContactSource *contacts, const char *account,
 /* About how many contacts there are, as the planner estimates. */
 extern int64 ls_walk_length(ContactSource *contacts, const char *account, bool as_owner);
 
-/*
- * One at a time walks for something that a table of ours keeps: until the end
- * of the transaction.  False where somebody does, and we do not want to wait.
- */
-extern bool ls_walk_lock(const char *table, int32 id, bool may_wait);
-
 #endif							/* LS_CONTACT_WALK_H */

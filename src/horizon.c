@@ -30,7 +30,6 @@
 #include "access/transam.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
 
 #include "catalog.h"
@@ -106,16 +105,6 @@ ls_horizon(void)
 		horizon.seen : horizon.known;
 }
 
-/* One moves it at a time; nobody waits for that. */
-static bool
-try_lock_moving(void)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ls_catalog_relid("horizon"), 0, 2);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
-}
-
 void
 ls_horizon_move(void)
 {
@@ -124,7 +113,7 @@ ls_horizon_move(void)
 	Datum		values[3];
 	bool		isnull;
 
-	if (!OidIsValid(ls_catalog_relid("horizon")) || !try_lock_moving() ||
+	if (!OidIsValid(ls_catalog_relid("horizon")) || !ls_catalog_turn("horizon", 0, false) ||
 		!read_row(&horizon) ||
 		!ls_writers_have_ended(written_tables(), horizon.awaited) ||
 		!ls_owner_begin_of(ls_catalog_relid("horizon"), &owner))

@@ -381,7 +381,7 @@ ls_scores_tick(StreamSet *set, int64 limit, int64 *settled)
 	if (!OidIsValid(ls_catalog_relid("score")) || !OidIsValid(ls_catalog_relid("score_walk")))
 		return;
 	settle_due(set, limit, settled);
-	if (*settled >= limit || (walks = read_walks(0)) == NIL || !ls_walk_lock("score", 0, false))
+	if (*settled >= limit || (walks = read_walks(0)) == NIL || !ls_catalog_turn("score", 0, false))
 		return;
 	limit = Min(limit - *settled, SCORE_WALK);
 	/* another may have gone on with them until it was our turn */
@@ -421,7 +421,7 @@ leadstream_walk_scores(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("leadstream.rescore()");
 	if (!OidIsValid(ls_catalog_relid("score")))
 		PG_RETURN_BOOL(false);
-	(void) ls_walk_lock("score", 0, true);
+	(void) ls_catalog_turn("score", 0, true);
 	set = ls_streams_pin();
 	if (set == NULL)
 		PG_RETURN_BOOL(false);

@@ -333,16 +333,6 @@ seed_pass(void *arg)
 	ls_judge_end(judge);
 }
 
-/* One seeds at a time: two would wait for each other. */
-static bool
-try_lock_seeding(void)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ls_catalog_relid("due"), 0, 2);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
-}
-
 /* The tables that programs read. */
 static List *
 tables_of_streams(StreamSet *set, SeedStream *streams, int n)
@@ -580,7 +570,8 @@ ls_seed_unseeded(void)
 	List	   *ids = ls_streams_unseeded();
 	StreamSet  *set;
 
-	if (ids == NIL || !try_lock_seeding())
+	/* one at a time: two would wait for each other */
+	if (ids == NIL || !ls_catalog_turn("due", 0, false))
 		return;
 	/* somebody may have seeded them while we looked */
 	ids = ls_streams_unseeded();

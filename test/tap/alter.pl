@@ -17,11 +17,11 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use LeadWorld;
-use POSIX qw(:sys_wait_h);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
+use Worker;
 
 my $seconds = $ENV{LS_ALTER_SECONDS} || 15;
 my $seed = $ENV{LS_ALTER_SEED} || int(rand(1_000_000));
@@ -97,23 +97,8 @@ my @running;
 foreach my $name (@writers)
 {
 	append_to_file("$dir/$name.script", $scripts{$name});
-	# a client that an error has ended is followed by another
-	my @command = (
-		'bash', '-c',
-		'while [ ! -e "$1" ]; do pgbench -n -c 1 -M "$4" -T 3 --max-tries=100 -f "$2" >/dev/null 2>>"$3"; done',
-		'writer', $stop_file, "$dir/$name.script", "$dir/$name.err", $name eq 'repeatable_read' ? 'simple' : 'prepared');
-	local $ENV{PGHOST} = $node->host;
-	local $ENV{PGPORT} = $node->port;
-	local $ENV{PGDATABASE} = 'postgres';
-	local $ENV{PGAPPNAME} = $name;
-	my $pid = fork;
-	die "cannot fork: $!" if !defined $pid;
-	if ($pid == 0)
-	{
-		open STDIN, '<', '/dev/null';
-		exec @command or POSIX::_exit(1);
-	}
-	push @running, $pid;
+	push @running, leave_running($node, $dir, $name,
+		'-T 3 --max-tries=100 -M ' . ($name eq 'repeatable_read' ? 'simple' : 'prepared'), $stop_file);
 }
 
 

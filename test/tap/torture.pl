@@ -23,6 +23,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
+use Worker;
 
 my $seconds = $ENV{LS_TORTURE_SECONDS} || 60;
 my $ncontacts = 60;
@@ -382,23 +383,7 @@ sub start_worker
 	my $file = "$dir/$name.script";
 
 	append_to_file($file, $scripts{$name}) unless -e $file;
-	my @command = (
-		'bash', '-c',
-		'while [ ! -e "$1" ] && [ ! -e "$1.$2" ]; do pgbench -n -c 1 -T 3 --max-tries=1000 -f "$3" >/dev/null 2>>"$4" || sleep 0.05; done',
-		'worker', $stop_file, $name, $file, "$dir/$name.err");
-	local $ENV{PGHOST} = $node->host;
-	local $ENV{PGPORT} = $node->port;
-	local $ENV{PGDATABASE} = 'postgres';
-	local $ENV{PGAPPNAME} = $name;
-	my $pid = fork;
-	die "cannot fork: $!" if !defined $pid;
-	if ($pid == 0)
-	{
-		open STDIN, '<', '/dev/null';
-		open STDOUT, '>', "$dir/$name.out";
-		exec @command or POSIX::_exit(1);
-	}
-	push @running, $pid;
+	push @running, leave_running($node, $dir, $name, '-T 3 --max-tries=1000', $stop_file, "$stop_file.$name");
 	return;
 }
 
