@@ -5,10 +5,10 @@
  *
  * A KeyScan reads with the table's own access methods and the caller's
  * snapshot: no planner, no executor, no permission checks (the owner of the
- * activity table lends his eyes, as he does to a foreign key).  For each leaf
- * table it takes a valid btree index that starts with the key column, best
- * one that goes on with the time column, newest rows first; without one it reads the whole leaf
- * and compares.  Scan descriptors are kept and restarted from key to key.
+ * activity table lends his eyes, as he does to a foreign key).  Each leaf
+ * table is read in the way that key_access.c chooses: by an index, newest rows
+ * first where that has the time, or as a whole.  Scan descriptors are kept and
+ * restarted from key to key.
  *
  * Access methods allocate in the current memory context whenever they like:
  * every call into them is made in the context the scan was opened in, for
@@ -23,7 +23,6 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/nbtree.h"
 #include "access/relscan.h"
 #include "access/stratnum.h"
 #include "access/table.h"
@@ -34,34 +33,23 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "parser/parse_coerce.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/typcache.h"
 
 #include "compat.h"
+#include "key_access.h"
 #include "key_scan.h"
 
 typedef struct KeyLeaf
 {
 	Relation	rel;
-	Relation	index;			/* NULL: read the whole leaf */
-	bool		index_has_time;
-	ScanDirection direction;	/* newest first, if it has the time */
-	bool		is_unique;		/* its columns are a key of the table */
-	RegProcedure key_eq;		/* column = key */
-	Oid			key_collation;
-	Oid			key_subtype;
-	FmgrInfo	key_eq_finfo;
+	KeyAccess	access;
 	AttrNumber	key_attno;
 	TupleConversionMap *map;	/* NULL: same layout as the table opened */
 	TupleTableSlot *slot;		/* in the leaf's own layout */
@@ -96,235 +84,6 @@ struct KeyScan
 };
 
 /*
- * Find the operator "opcintype = key_type" of an operator family.  Types that
- * are binary coercible (varchar to text) or polymorphic (enums) go by the
- * family's own input type.
- */
-static RegProcedure
-find_equality(Oid opfamily, Oid opcintype, Oid key_type, Oid *subtype)
-{
-	Oid			op = get_opfamily_member(opfamily, opcintype, key_type,
-										 BTEqualStrategyNumber);
-
-	*subtype = key_type;
-	if (!OidIsValid(op) && (IsBinaryCoercible(key_type, opcintype) ||
-							IsPolymorphicType(opcintype)))
-	{
-		op = get_opfamily_member(opfamily, opcintype, opcintype,
-								 BTEqualStrategyNumber);
-		*subtype = opcintype;
-	}
-	return OidIsValid(op) ? get_opcode(op) : InvalidOid;
-}
-
-bool
-ls_keyscan_can_compare(Oid column_type, Oid key_type)
-{
-	TypeCacheEntry *type = lookup_type_cache(getBaseType(column_type),
-											 TYPECACHE_BTREE_OPFAMILY);
-	Oid			subtype;
-
-	return OidIsValid(type->btree_opf) &&
-		OidIsValid(find_equality(type->btree_opf, type->btree_opintype,
-								 key_type, &subtype));
-}
-
-/* May the index be used under our snapshot?  As plancat.c decides it. */
-static bool
-index_is_usable(Relation index, AttrNumber key_attno)
-{
-	Form_pg_index form = index->rd_index;
-
-	if (!form->indisvalid || index->rd_rel->relam != BTREE_AM_OID ||
-		form->indkey.values[0] != key_attno ||
-		!heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
-		return false;
-	if (form->indcheckxmin &&
-		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data),
-							   TransactionXmin))
-		return false;
-	return true;
-}
-
-/* Choose; false: not for any snapshot, so do not remember it. */
-static bool
-choose_index(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
-{
-	bool		is_lasting = true;
-	List	   *indexes = RelationGetIndexList(leaf->rel);
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(leaf->rel),
-										  leaf->key_attno - 1);
-	ListCell   *lc;
-
-	foreach(lc, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		RegProcedure eq = InvalidOid;
-		Oid			subtype = InvalidOid;
-		bool		has_time = false;
-
-		if (index->rd_index->indcheckxmin)
-			is_lasting = false;
-		if (index_is_usable(index, leaf->key_attno) &&
-			index->rd_indcollation[0] == att->attcollation)
-			eq = find_equality(index->rd_opfamily[0], index->rd_opcintype[0],
-							   key_type, &subtype);
-		if (OidIsValid(eq))
-			has_time = time_attno != InvalidAttrNumber &&
-				index->rd_index->indnkeyatts >= 2 &&
-				index->rd_index->indkey.values[1] == time_attno &&
-				index->rd_opcintype[1] == TIMESTAMPTZOID;
-		if (OidIsValid(eq) &&
-			(leaf->index == NULL || (has_time && !leaf->index_has_time)))
-		{
-			if (leaf->index)
-				index_close(leaf->index, AccessShareLock);
-			leaf->index = index;
-			leaf->index_has_time = has_time;
-			leaf->is_unique = index->rd_index->indisunique && index->rd_index->indimmediate;
-			leaf->direction = has_time && (index->rd_indoption[1] & INDOPTION_DESC) ?
-				ForwardScanDirection : BackwardScanDirection;
-			leaf->key_eq = eq;
-			leaf->key_subtype = subtype;
-			leaf->key_collation = index->rd_indcollation[0];
-		}
-		else
-			index_close(index, AccessShareLock);
-	}
-	list_free(indexes);
-
-	if (leaf->index == NULL)
-	{
-		TypeCacheEntry *type = lookup_type_cache(getBaseType(att->atttypid),
-												 TYPECACHE_BTREE_OPFAMILY);
-
-		leaf->key_eq = find_equality(type->btree_opf, type->btree_opintype,
-									 key_type, &leaf->key_subtype);
-		leaf->key_collation = att->attcollation;
-		if (!OidIsValid(leaf->key_eq))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column \"%s\" of table \"%s\" cannot be compared with the key of the contacts table",
-							NameStr(att->attname), RelationGetRelationName(leaf->rel))));
-	}
-	fmgr_info(leaf->key_eq, &leaf->key_eq_finfo);
-	return is_lasting;
-}
-
-/*
- * What choose_index found for a table without children, to be had again without
- * opening all its indexes: a statement of one row opens several scans.  Good
- * until a message comes that the table, or all, may have changed.
- */
-typedef struct ChoiceKey
-{
-	Oid			relid;
-	Oid			key_type;
-	AttrNumber	key_attno;
-	AttrNumber	time_attno;
-} ChoiceKey;
-
-typedef struct Choice
-{
-	ChoiceKey	id;				/* hash key */
-	bool		is_good;
-	Oid			index;			/* InvalidOid: none */
-	bool		index_has_time;
-	bool		is_unique;
-	ScanDirection direction;
-	Oid			key_collation;
-	Oid			key_subtype;
-	FmgrInfo	key_eq_finfo;
-} Choice;
-
-static HTAB *choices = NULL;
-
-static void
-forget_choices(Datum arg, Oid relid)
-{
-	HASH_SEQ_STATUS status;
-	Choice	   *choice;
-
-	hash_seq_init(&status, choices);
-	while ((choice = hash_seq_search(&status)) != NULL)
-		if (relid == InvalidOid || choice->id.relid == relid || choice->index == relid)
-			choice->is_good = false;
-}
-
-static Choice *
-find_choice(KeyLeaf *leaf, Oid key_type, AttrNumber time_attno)
-{
-	ChoiceKey	id;
-	bool		found;
-	Choice	   *choice;
-
-	if (choices == NULL)
-	{
-		HASHCTL		ctl;
-
-		memset(&ctl, 0, sizeof(ctl));
-		ctl.keysize = sizeof(ChoiceKey);
-		ctl.entrysize = sizeof(Choice);
-		ctl.hcxt = TopMemoryContext;
-		choices = hash_create("leadstream indexes", 32, &ctl,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-		CacheRegisterRelcacheCallback(forget_choices, (Datum) 0);
-	}
-	memset(&id, 0, sizeof(id));
-	id.relid = RelationGetRelid(leaf->rel);
-	id.key_type = key_type;
-	id.key_attno = leaf->key_attno;
-	id.time_attno = time_attno;
-	choice = hash_search(choices, &id, HASH_ENTER, &found);
-	if (!found)
-	{
-		choice->is_good = false;
-		choice->index = InvalidOid; /* forget_choices may come before one is found */
-	}
-	return choice;
-}
-
-/* Give a leaf its index, or the way to do without. */
-static void
-choose_access(KeyScan *scan, KeyLeaf *leaf, AttrNumber time_attno)
-{
-	Choice	   *choice = find_choice(leaf, scan->key_type, time_attno);
-
-	if (choice->is_good)
-	{
-		leaf->index_has_time = choice->index_has_time;
-		leaf->is_unique = choice->is_unique;
-		leaf->direction = choice->direction;
-		leaf->key_eq = choice->key_eq_finfo.fn_oid;
-		leaf->key_eq_finfo = choice->key_eq_finfo;
-		leaf->key_collation = choice->key_collation;
-		leaf->key_subtype = choice->key_subtype;
-		if (!OidIsValid(choice->index))
-			return;
-		/* taking the lock may bring the message that it is gone */
-		LockRelationOid(choice->index, AccessShareLock);
-		if (choice->is_good)
-		{
-			leaf->index = index_open(choice->index, NoLock);
-			return;
-		}
-		UnlockRelationOid(choice->index, AccessShareLock);
-		leaf->index_has_time = leaf->is_unique = false;
-	}
-
-	choice->is_good = true;		/* unless a message comes meanwhile */
-	if (!choose_index(leaf, scan->key_type, time_attno))
-		choice->is_good = false;
-	choice->index = leaf->index ? RelationGetRelid(leaf->index) : InvalidOid;
-	choice->index_has_time = leaf->index_has_time;
-	choice->is_unique = leaf->is_unique;
-	choice->direction = leaf->direction;
-	choice->key_collation = leaf->key_collation;
-	choice->key_subtype = leaf->key_subtype;
-	fmgr_info_copy(&choice->key_eq_finfo, &leaf->key_eq_finfo, TopMemoryContext);
-}
-
-/*
  * Choose indexes when a key is first asked for: a scan may be opened only for
  * what ls_keyscan_row_at gives.
  */
@@ -348,7 +107,8 @@ choose_all(KeyScan *scan)
 				time_name = get_attname(scan->relid, time_attno, false);
 			time_attno = get_attnum(RelationGetRelid(leaf->rel), time_name);
 		}
-		choose_access(scan, leaf, time_attno);
+		ls_key_access_choose(&leaf->access, leaf->rel, leaf->key_attno, scan->key_type,
+							 time_attno);
 	}
 	scan->is_chosen = true;
 	MemoryContextSwitchTo(oldcxt);
@@ -358,7 +118,7 @@ bool
 ls_keyscan_is_newest_first(KeyScan *scan)
 {
 	choose_all(scan);
-	return scan->nleaves == 1 && scan->leaves[0].index_has_time;
+	return scan->nleaves == 1 && scan->leaves[0].access.has_time;
 }
 
 /*
@@ -452,24 +212,24 @@ ls_keyscan_narrow(KeyScan *scan, AttrNumber attno, int32 value)
 static void
 start_leaf(KeyScan *scan, KeyLeaf *leaf)
 {
-	if (leaf->index)
+	if (leaf->access.index)
 	{
 		ScanKeyData keys[2];
 		int			nkeys = 1;
-		bool		is_bound = scan->has_bound && leaf->index_has_time;
+		bool		is_bound = scan->has_bound && leaf->access.has_time;
 
 		ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber,
-							   leaf->key_subtype, leaf->key_collation,
-							   leaf->key_eq, scan->key);
+							   leaf->access.subtype, leaf->access.collation,
+							   leaf->access.eq.fn_oid, scan->key);
 		if (is_bound)
 			ScanKeyEntryInitialize(&keys[nkeys++], 0, 2,
 								   BTGreaterEqualStrategyNumber, TIMESTAMPTZOID,
 								   InvalidOid, F_TIMESTAMPTZ_GE,
 								   TimestampTzGetDatum(scan->bound));
 		else if (scan->narrow_attno != InvalidAttrNumber &&
-				 leaf->index->rd_index->indnkeyatts >= 2 &&
-				 leaf->index->rd_index->indkey.values[1] == scan->narrow_attno &&
-				 leaf->index->rd_opcintype[1] == INT4OID)
+				 leaf->access.index->rd_index->indnkeyatts >= 2 &&
+				 leaf->access.index->rd_index->indkey.values[1] == scan->narrow_attno &&
+				 leaf->access.index->rd_opcintype[1] == INT4OID)
 			ScanKeyEntryInitialize(&keys[nkeys++], 0, 2, BTEqualStrategyNumber,
 								   INT4OID, InvalidOid, F_INT4EQ,
 								   Int32GetDatum(scan->narrow_value));
@@ -480,13 +240,13 @@ start_leaf(KeyScan *scan, KeyLeaf *leaf)
 		}
 		if (leaf->index_scan == NULL)
 		{
-			leaf->index_scan = ls_index_beginscan(leaf->rel, leaf->index,
+			leaf->index_scan = ls_index_beginscan(leaf->rel, leaf->access.index,
 												  scan->snapshot, nkeys);
 			leaf->index_nkeys = nkeys;
 		}
 		index_rescan(leaf->index_scan, keys, nkeys, NULL, 0);
-		leaf->has_one = leaf->is_unique && !is_bound &&
-			nkeys == leaf->index->rd_index->indnkeyatts;
+		leaf->has_one = leaf->access.is_unique && !is_bound &&
+			nkeys == leaf->access.index->rd_index->indnkeyatts;
 		leaf->is_at_end = false;
 	}
 	else if (leaf->table_scan)
@@ -513,10 +273,10 @@ is_too_new(KeyScan *scan, KeyLeaf *leaf)
 static bool
 next_in_leaf(KeyScan *scan, KeyLeaf *leaf)
 {
-	if (leaf->index)
+	if (leaf->access.index)
 	{
 		while (!leaf->is_at_end &&
-			   index_getnext_slot(leaf->index_scan, leaf->direction, leaf->slot))
+			   index_getnext_slot(leaf->index_scan, leaf->access.direction, leaf->slot))
 			if (!is_too_new(scan, leaf))
 			{
 				leaf->is_at_end = leaf->has_one;
@@ -532,8 +292,8 @@ next_in_leaf(KeyScan *scan, KeyLeaf *leaf)
 
 		CHECK_FOR_INTERRUPTS();
 		if (!isnull && !is_too_new(scan, leaf) &&
-			DatumGetBool(FunctionCall2Coll(&leaf->key_eq_finfo,
-										   leaf->key_collation,
+			DatumGetBool(FunctionCall2Coll(&leaf->access.eq,
+										   leaf->access.collation,
 										   value, scan->key)))
 			return true;
 	}
@@ -671,7 +431,7 @@ ls_keyscan_is_key(KeyScan *scan, Datum value, Datum key)
 {
 	KeyLeaf    *leaf = &scan->leaves[scan->current];
 
-	return DatumGetBool(FunctionCall2Coll(&leaf->key_eq_finfo, leaf->key_collation,
+	return DatumGetBool(FunctionCall2Coll(&leaf->access.eq, leaf->access.collation,
 										  value, key));
 }
 
@@ -689,8 +449,8 @@ ls_keyscan_start_entries(KeyScan *scan, Datum key, TimestampTz from,
 
 	Assert(ls_keyscan_is_newest_first(scan));
 	ScanKeyEntryInitialize(&keys[0], 0, 1, BTEqualStrategyNumber,
-						   leaf->key_subtype, leaf->key_collation,
-						   leaf->key_eq, key);
+						   leaf->access.subtype, leaf->access.collation,
+						   leaf->access.eq.fn_oid, key);
 	ScanKeyEntryInitialize(&keys[1], 0, 2, BTGreaterEqualStrategyNumber,
 						   TIMESTAMPTZOID, InvalidOid, F_TIMESTAMPTZ_GE,
 						   TimestampTzGetDatum(from));
@@ -704,7 +464,7 @@ ls_keyscan_start_entries(KeyScan *scan, Datum key, TimestampTz from,
 							   TimestampTzGetDatum(DT_NOEND));
 	if (leaf->entry_scan == NULL)
 	{
-		leaf->entry_scan = ls_index_beginscan(leaf->rel, leaf->index,
+		leaf->entry_scan = ls_index_beginscan(leaf->rel, leaf->access.index,
 											  scan->snapshot, 3);
 		leaf->entry_scan->xs_want_itup = true;
 	}
@@ -717,7 +477,7 @@ ls_keyscan_next_entry(KeyScan *scan, TimestampTz *at, ItemPointer tid)
 {
 	MemoryContext oldcxt = MemoryContextSwitchTo(scan->mcxt);
 	KeyLeaf    *leaf = &scan->leaves[0];
-	ItemPointer found = index_getnext_tid(leaf->entry_scan, leaf->direction);
+	ItemPointer found = index_getnext_tid(leaf->entry_scan, leaf->access.direction);
 	bool		isnull;
 
 	if (found)
@@ -797,8 +557,8 @@ ls_keyscan_close(KeyScan *scan)
 			index_endscan(leaf->entry_scan);
 		if (leaf->table_scan)
 			table_endscan(leaf->table_scan);
-		if (leaf->index)
-			index_close(leaf->index, NoLock);
+		if (leaf->access.index)
+			index_close(leaf->access.index, NoLock);
 		if (leaf->map)
 			free_conversion_map(leaf->map);
 		table_close(leaf->rel, NoLock);

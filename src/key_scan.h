@@ -115,9 +115,6 @@ extern TupleTableSlot *ls_keyscan_version_before(KeyScan *scan, const RowPlace *
 /* Does a value of the column equal a key, as the rows that are given do? */
 extern bool ls_keyscan_is_key(KeyScan *scan, Datum value, Datum key);
 
-/* Can a column of this type be compared with keys of that (base) type? */
-extern bool ls_keyscan_can_compare(Oid column_type, Oid key_type);
-
 extern void ls_keyscan_close(KeyScan *scan);
 
 #endif							/* LS_KEY_SCAN_H */

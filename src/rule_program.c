@@ -44,7 +44,7 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
-#include "key_scan.h"
+#include "key_access.h"
 #include "own_rows.h"
 #include "rule_program.h"
 #include "rule_turns.h"
@@ -402,7 +402,7 @@ compile_aggregate(CompileState *state, AggregateProgram *agg, BoundAggregate *ke
 		if (is_own)
 			state->own = ls_ownrows_desc(s->source);
 		/* found out now, it is the rule's error, later it would be the insert's */
-		else if (!ls_keyscan_can_compare(TupleDescAttr(RelationGetDescr(rel),
+		else if (!ls_key_can_compare(TupleDescAttr(RelationGetDescr(rel),
 													   s->source->contact_attno - 1)->atttypid,
 										 state->bound->contacts->key_base))
 			ereport(ERROR,
