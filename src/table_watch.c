@@ -16,14 +16,22 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/relcache.h"
+#include "utils/syscache.h"
 
 #include "catalog.h"
 #include "table_watch.h"
@@ -97,46 +105,81 @@ ls_watch_streams(Oid relid)
 	stream_relid = relid;
 }
 
+/* What a row of pg_attribute adds to the shape of its table. */
+static uint64
+attribute_shape(HeapTuple tuple)
+{
+	Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
+	uint64		shape = att->attnum;
+
+	if (att->attnum < 0 || att->attisdropped)
+		return shape;
+	shape = hash_combine64(shape,
+						   hash_bytes_extended((unsigned char *) NameStr(att->attname),
+											   strlen(NameStr(att->attname)), 0));
+	shape = hash_combine64(shape, att->atttypid);
+	shape = hash_combine64(shape, (uint32) att->atttypmod);
+	shape = hash_combine64(shape, att->attcollation);
+	return hash_combine64(shape, att->attgenerated);
+}
+
+/* What a row of pg_index does. */
+static uint64
+index_shape(HeapTuple tuple)
+{
+	Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+
+	return index->indislive ? index->indexrelid : 0;
+}
+
+/* Digest the rows of a catalog that belong to a table, in whatever order they come. */
+static uint64
+rows_shape(Oid catalog, Oid catalog_index, AttrNumber attno, Oid relid,
+		   uint64 (*row_shape) (HeapTuple tuple))
+{
+	Relation	rel = table_open(catalog, AccessShareLock);
+	uint64		shape = 0;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, attno, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, catalog_index, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		shape += hash_combine64(catalog, row_shape(tuple));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return shape;
+}
+
 /*
  * Taken without a lock: were somebody changing the table just now, his commit
- * sends another message.
+ * sends another message.  That is why the catalogs are read here and not the
+ * relcache: to build an entry of a table that changes meanwhile is an error.
  */
 uint64
 ls_table_shape(Oid relid)
 {
-	Relation	rel = RelationIdGetRelation(relid);
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
 	uint64		shape;
-	TupleDesc	desc;
-	List	   *children;
+	bool		has_children;
 	ListCell   *lc;
 
-	if (!RelationIsValid(rel))
+	if (!HeapTupleIsValid(tuple))
 		return 0;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	shape = hash_combine64(relid, form->relkind);
+	has_children = form->relhassubclass;
+	ReleaseSysCache(tuple);
 
-	shape = hash_combine64(relid, rel->rd_rel->relkind);
-	desc = RelationGetDescr(rel);
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		shape = hash_combine64(shape, att->attnum);
-		if (att->attisdropped)
-			continue;
-		shape = hash_combine64(shape,
-							   hash_bytes_extended((unsigned char *) NameStr(att->attname),
-												   strlen(NameStr(att->attname)), 0));
-		shape = hash_combine64(shape, att->atttypid);
-		shape = hash_combine64(shape, (uint32) att->atttypmod);
-		shape = hash_combine64(shape, att->attcollation);
-		shape = hash_combine64(shape, att->attgenerated);
-	}
-	foreach(lc, RelationGetIndexList(rel))
-		shape = hash_combine64(shape, lfirst_oid(lc));
-	children = rel->rd_rel->relhassubclass ?
-		find_inheritance_children(relid, NoLock) : NIL;
-	foreach(lc, children)
-		shape = hash_combine64(shape, lfirst_oid(lc));
-	RelationClose(rel);
+	shape = hash_combine64(shape, rows_shape(AttributeRelationId, AttributeRelidNumIndexId,
+											 Anum_pg_attribute_attrelid, relid, attribute_shape));
+	shape = hash_combine64(shape, rows_shape(IndexRelationId, IndexIndrelidIndexId,
+											 Anum_pg_index_indrelid, relid, index_shape));
+	if (has_children)
+		foreach(lc, find_inheritance_children(relid, NoLock))
+			shape = hash_combine64(shape, lfirst_oid(lc));
 	return shape;
 }
 
