@@ -231,6 +231,8 @@ sub scan_log
 	foreach my $c (read_log($file))
 	{
 		next if $is_expected->($c);
+		# it makes way for whoever waits for its lock, and says so
+		next if $c->{text} eq 'canceling autovacuum task';
 		my $key = "$c->{app} $c->{level} $c->{state} $c->{text}";
 		$key =~ s/\d+/N/g;
 		next if $seen{$key}++;
