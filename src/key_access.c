@@ -245,6 +245,8 @@ ls_key_access_choose(KeyAccess *access, Relation rel, AttrNumber key_attno,
 	if (choice->is_good)
 	{
 		*access = choice->access;
+		/* what the function remembers is to go when the caller's context does */
+		fmgr_info_copy(&access->eq, &choice->access.eq, CurrentMemoryContext);
 		if (!OidIsValid(choice->index))
 			return;
 		/* taking the lock may bring the message that it is gone */

@@ -26,8 +26,9 @@ typedef struct KeyAccess
 /*
  * How to read a table without children by a key of type key_type (a base type)
  * in its column key_attno; time_attno, where not 0, is the column of the time.
- * The index is open under AccessShareLock; closing it is the caller's.  An error
- * if the column cannot be compared with such a key.
+ * The index is open under AccessShareLock; closing it is the caller's.  What the
+ * operator allocates goes into the current memory context.  An error if the column
+ * cannot be compared with such a key.
  */
 extern void ls_key_access_choose(KeyAccess *access, Relation rel, AttrNumber key_attno,
 								 Oid key_type, AttrNumber time_attno);
