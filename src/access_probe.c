@@ -202,6 +202,13 @@ ls_paths_add(AccessPaths *paths, const AccessPath *path)
 			return;
 
 	oldcontext = MemoryContextSwitchTo(paths->mcxt);
+	paths->path_ids = grow(paths->path_ids, paths->npaths, sizeof(uint64));
+	if (paths->npaths == paths->maxdigests)
+	{
+		paths->digests = repalloc(paths->digests, sizeof(uint64) * paths->maxdigests * 2);
+		paths->maxdigests *= 2;
+	}
+	/* an error from here on leaves at most fields that nothing is looked up by */
 	number = find_field(paths, path->fields[0].expr);
 	field = &paths->fields[number];
 	switch (path->kind)
@@ -237,13 +244,7 @@ ls_paths_add(AccessPaths *paths, const AccessPath *path)
 			add_by_length(&field->ranges, path->path_id, path->length);
 			break;
 	}
-	paths->path_ids = grow(paths->path_ids, paths->npaths, sizeof(uint64));
 	paths->path_ids[paths->npaths++] = path->path_id;
-	if (paths->npaths > paths->maxdigests)
-	{
-		paths->maxdigests *= 2;
-		paths->digests = repalloc(paths->digests, sizeof(uint64) * paths->maxdigests);
-	}
 	MemoryContextSwitchTo(oldcontext);
 }
 

@@ -210,13 +210,18 @@ trigger_depth(void)
 	return DatumGetInt32(pg_trigger_depth(fcinfo));
 }
 
-/* Push a gather; takes over the caller's pin. */
+/* To be made before streams are pinned for it: this may fail, opening it may not. */
 static Gathering *
-open_gather(StreamSet *set, int32 source_id)
+make_gather(void)
+{
+	return MemoryContextAllocZero(TopTransactionContext, sizeof(Gathering));
+}
+
+/* Push a gather; from then on the caller's pin is its own. */
+static void
+open_gather(Gathering *gather, StreamSet *set, int32 source_id)
 {
 	static uint64 serial = 0;
-	Gathering	   *gather = MemoryContextAllocZero(TopTransactionContext,
-												sizeof(Gathering));
 
 	gather->serial = ++serial;
 
@@ -233,7 +238,6 @@ open_gather(StreamSet *set, int32 source_id)
 	gather->depth = trigger_depth();
 	gather->below = top_gather;
 	top_gather = gather;
-	return gather;
 }
 
 /* Find the topmost gather of a source's table. */
@@ -484,8 +488,9 @@ settle_row(TriggerData *trigdata, int32 source_id)
 	if (loose.set == NULL)
 		return;
 
+	gather = make_gather();
 	ls_streams_share(loose.set);
-	gather = open_gather(loose.set, source_id);
+	open_gather(gather, loose.set, source_id);
 	if (source_id != CONTACTS_SOURCE)
 	{
 		gather->moving = loose.moving;
@@ -528,9 +533,12 @@ leadstream_capture(PG_FUNCTION_ARGS)
 		register_callbacks();
 		if (join_gather(source_id))
 			return PointerGetDatum(NULL);
+		gather = make_gather();
 		set = ls_streams_pin();
 		if (set)
-			open_gather(set, source_id);
+			open_gather(gather, set, source_id);
+		else
+			pfree(gather);
 		return PointerGetDatum(NULL);
 	}
 

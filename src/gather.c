@@ -29,12 +29,14 @@
 void
 ls_gather_keep(Gathering *gather)
 {
-	gather->context = AllocSetContextCreate(TopTransactionContext,
-											"leadstream gather",
-											ALLOCSET_DEFAULT_SIZES);
-	gather->room = GATHER_ROOM;
+	MemoryContext context = AllocSetContextCreate(TopTransactionContext,
+												  "leadstream gather",
+												  ALLOCSET_DEFAULT_SIZES);
+
 	gather->settlement.candidates =
-		MemoryContextAlloc(gather->context, sizeof(Candidate) * gather->room);
+		MemoryContextAlloc(context, sizeof(Candidate) * GATHER_ROOM);
+	gather->room = GATHER_ROOM;
+	gather->context = context;
 }
 
 /* The origin's index, made if need be. */

@@ -49,6 +49,7 @@ static SubTransactionId new_keys_subid; /* none of a later one is among them */
 static void
 find_read_columns(StreamSet *set, FiredTable *fired)
 {
+	fired->is_read_known = false;
 	do
 	{
 		(void) ls_streams_paths(set, CONTACTS_SOURCE);

@@ -72,10 +72,12 @@ add_deeper(Lookup *result, uint64 digest)
 {
 	if (result->ndeeper == result->room)
 	{
-		result->room = Max(16, result->room * 2);
+		int			room = Max(16, result->room * 2);
+
 		result->deeper = result->deeper == NULL ?
-			MemoryContextAlloc(TopMemoryContext, sizeof(uint64) * result->room) :
-			repalloc(result->deeper, sizeof(uint64) * result->room);
+			MemoryContextAlloc(TopMemoryContext, sizeof(uint64) * room) :
+			repalloc(result->deeper, sizeof(uint64) * room);
+		result->room = room;
 	}
 	result->deeper[result->ndeeper++] = digest;
 }

@@ -216,10 +216,12 @@ add_hits(IndexHits *hits, const int32 *streams, int n)
 {
 	if (hits->n + n > hits->room)
 	{
-		hits->room = Max(Max(hits->room * 2, hits->n + n), 64);
+		int			room = Max(Max(hits->room * 2, hits->n + n), 64);
+
 		hits->streams = hits->streams == NULL ?
-			MemoryContextAllocHuge(TopMemoryContext, sizeof(int32) * (Size) hits->room) :
-			repalloc_huge(hits->streams, sizeof(int32) * (Size) hits->room);
+			MemoryContextAllocHuge(TopMemoryContext, sizeof(int32) * (Size) room) :
+			repalloc_huge(hits->streams, sizeof(int32) * (Size) room);
+		hits->room = room;
 	}
 	memcpy(hits->streams + hits->n, streams, sizeof(int32) * n);
 	hits->n += n;
@@ -314,15 +316,19 @@ ls_index_enter(RuleIndex *index, const StreamKeys *keys, int32 stream_id)
 
 		if (!found)
 		{
-			entered->nstreams = entered->ndeeper = 0;
-			entered->room = 4;
+			entered->nstreams = entered->ndeeper = entered->room = 0;
+			entered->streams = NULL;
+		}
+		if (entered->room == 0)
+		{
 			entered->streams = MemoryContextAlloc(index->context, sizeof(int32) * 4);
+			entered->room = 4;
 		}
 		else if (entered->nstreams == entered->room)
 		{
-			entered->room *= 2;
 			entered->streams = repalloc_huge(entered->streams,
-											 sizeof(int32) * (Size) entered->room);
+											 sizeof(int32) * (Size) entered->room * 2);
+			entered->room *= 2;
 		}
 		entered->streams[entered->nstreams++] =
 			keys->keys[i].is_deeper ? -stream_id : stream_id;

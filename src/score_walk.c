@@ -422,11 +422,14 @@ leadstream_walk_scores(PG_FUNCTION_ARGS)
 	if (!OidIsValid(ls_catalog_relid("score")))
 		PG_RETURN_BOOL(false);
 	(void) ls_catalog_turn("score", 0, true);
-	set = ls_streams_pin();
-	if (set == NULL)
-		PG_RETURN_BOOL(false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	set = ls_streams_pin();
+	if (set == NULL)
+	{
+		SPI_finish();
+		PG_RETURN_BOOL(false);
+	}
 	PG_TRY();
 	{
 		List	   *walks = read_walks(score_set_id);

@@ -318,6 +318,17 @@ adopt_sources(StreamSet *set, StreamSet *old)
 		set->kinds[k] = list_nth(old->sources->activities, k);
 }
 
+/*
+ * A table has another shape: what was read is not good any more, and still is not
+ * when an error ends the reading of it anew.
+ */
+static void
+forget_table(Oid root)
+{
+	was_read = false;
+	ls_stream_programs_changed(root);
+}
+
 /* Make the current set one of what the tables say. */
 static void
 load_streams(void)
@@ -333,7 +344,7 @@ load_streams(void)
 		before = ls_watch_messages;
 		stream_relid = ls_catalog_relid("stream");
 		ls_watch_streams(stream_relid);
-		(void) ls_watch_check(ls_stream_programs_changed);
+		ls_watch_check(forget_table);
 		set = OidIsValid(stream_relid) ? read_set() : NULL;
 		if (ls_watch_messages.all == before.all || ++attempt == MAX_LOAD_ATTEMPTS)
 			break;
@@ -381,7 +392,8 @@ ls_streams_pin(void)
 	{
 		uint64		tables = ls_watch_messages.tables;
 
-		if (ls_watch_check(ls_stream_programs_changed))
+		ls_watch_check(forget_table);
+		if (!was_read)
 			load_streams();
 		else
 		{

@@ -98,6 +98,18 @@ note_path(StreamSet *set, int32 source_id, uint64 path_id, AccessPath *path)
 	MemoryContextSwitchTo(oldcontext);
 }
 
+/* Forget those that are kept in the table; they are read again. */
+static void
+forget_kept_paths(StreamSet *set, int32 source_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, set->known_paths)
+		if (((KnownPath *) lfirst(lc))->source_id == source_id &&
+			((KnownPath *) lfirst(lc))->path == NULL)
+			set->known_paths = foreach_delete_current(set->known_paths, lc);
+}
+
 /* Note streams as having no keys. */
 static void
 note_unkeyed(StreamSet *set, const int32 *ids, int n)
@@ -113,13 +125,15 @@ note_unkeyed(StreamSet *set, const int32 *ids, int n)
 			continue;
 		if (set->unkeyed == NULL)
 		{
+			set->unkeyed = MemoryContextAlloc(set->context, sizeof(struct UnkeyedStream) * 16);
 			set->unkeyed_room = 16;
-			set->unkeyed = MemoryContextAlloc(set->context,
-											  sizeof(struct UnkeyedStream) * set->unkeyed_room);
 		}
 		else if (set->nunkeyed == set->unkeyed_room)
+		{
 			set->unkeyed = repalloc_huge(set->unkeyed, sizeof(struct UnkeyedStream) *
-										 (Size) (set->unkeyed_room *= 2));
+										 (Size) set->unkeyed_room * 2);
+			set->unkeyed_room *= 2;
+		}
 		set->unkeyed[set->nunkeyed].stream_id = ids[i];
 		set->unkeyed[set->nunkeyed++].is_entered = false;
 	}
@@ -165,10 +179,11 @@ enter_unkeyed(StreamSet *set, CachedStream *stream)
 
 			if (set_knows(&book, path->source_id, path->path->path_id))
 				continue;
-			note_path(set, path->source_id, path->path->path_id, path->path);
+			/* only what they all have is known */
 			foreach(lc, set->paths)
 				if (((SourcePaths *) lfirst(lc))->source_id == path->source_id)
 					ls_paths_add(((SourcePaths *) lfirst(lc))->paths, path->path);
+			note_path(set, path->source_id, path->path->path_id, path->path);
 		}
 		ls_index_enter(set->index, keys, stream->row->stream_id);
 		/* who has looked at its places already must look again */
@@ -201,6 +216,8 @@ ls_streams_paths(StreamSet *set, int32 source_id)
 		if (set->kinds[k]->source_id == source_id)
 			source = set->kinds[k];
 	snapshot = ls_streams_settle_state(set);
+	/* an error may have ended an earlier reading */
+	forget_kept_paths(set, source_id);
 	rel = table_open(source ? source->relid : set->contacts->relid, AccessShareLock);
 
 	/* the paths that are kept, as far as they still mean the same */
@@ -314,9 +331,5 @@ ls_streams_lock_paths(StreamSet *set, int32 source_id)
 	/* memory goes with the set */
 	set->epoch++;
 	set->paths = list_delete_ptr(set->paths, paths);
-	foreach(lc, set->known_paths)
-		if (((KnownPath *) lfirst(lc))->source_id == source_id &&
-			((KnownPath *) lfirst(lc))->path == NULL)
-			set->known_paths = foreach_delete_current(set->known_paths, lc);
 	return ls_streams_paths(set, source_id);
 }

@@ -398,13 +398,17 @@ bool
 ls_stream_program_lock(StreamProgram *program)
 {
 	ListCell   *lc;
+	uint64		messages;
 
 	foreach(lc, program->relids)
 		ls_lock_to_read(lfirst_oid(lc));
-	if (program->checked == ls_watch_messages.tables)
+	messages = ls_watch_messages.tables;
+	if (program->checked == messages)
 		return true;
-	program->checked = ls_watch_messages.tables;
-	return ls_tables_shape(program->relids) == program->shape;
+	if (ls_tables_shape(program->relids) != program->shape)
+		return false;
+	program->checked = messages;
+	return true;
 }
 
 void

@@ -44,8 +44,9 @@ typedef struct WatchedTable
 	Oid			relid;			/* hash key */
 	Oid			root;			/* the attached table it belongs to;
 								 * InvalidOid: several */
+	uint64		nmessages;		/* about it */
+	uint64		checked;		/* of these, what shape was taken after */
 	uint64		shape;
-	bool		is_dirty;		/* a message came since shape was taken */
 } WatchedTable;
 
 WatchCounts ls_watch_messages = {0, 0, 0};
@@ -67,7 +68,7 @@ note_message(Datum arg, Oid relid)
 		ls_watch_messages.tables++;
 		hash_seq_init(&status, watched);
 		while ((table = hash_seq_search(&status)) != NULL)
-			table->is_dirty = true;
+			table->nmessages++;
 	}
 	else if (relid == stream_relid)
 		ls_watch_messages.streams++;
@@ -77,7 +78,7 @@ note_message(Datum arg, Oid relid)
 
 		if (table)
 		{
-			table->is_dirty = true;
+			table->nmessages++;
 			ls_watch_messages.tables++;
 		}
 	}
@@ -194,6 +195,16 @@ ls_tables_shape(List *relids)
 	return shape;
 }
 
+/* Messages that come meanwhile, and errors, leave it to be taken again. */
+static void
+take_shape(WatchedTable *table)
+{
+	uint64		nmessages = table->nmessages;
+
+	table->shape = ls_table_shape(table->relid);
+	table->checked = nmessages;
+}
+
 void
 ls_watch_table(Oid relid, Oid root)
 {
@@ -203,8 +214,10 @@ ls_watch_table(Oid relid, Oid root)
 	if (!found)
 	{
 		table->root = root;
-		table->is_dirty = false;
-		table->shape = ls_table_shape(relid);
+		table->nmessages = 1;
+		table->checked = 0;
+		table->shape = 0;
+		take_shape(table);
 	}
 	else if (table->root != root)
 		table->root = InvalidOid;
@@ -219,19 +232,18 @@ ls_watch_tree(Oid root)
 		ls_watch_table(lfirst_oid(lc), root);
 }
 
-bool
+void
 ls_watch_check(void (*changed) (Oid root))
 {
 	HASH_SEQ_STATUS status;
 	WatchedTable *table;
 	List	   *dirty = NIL;
 	ListCell   *lc;
-	bool		is_other = false;
 
 	/* ls_table_shape may let messages in, so not while scanning the hash */
 	hash_seq_init(&status, watched);
 	while ((table = hash_seq_search(&status)) != NULL)
-		if (table->is_dirty)
+		if (table->checked != table->nmessages)
 			dirty = lappend_oid(dirty, table->relid);
 
 	foreach(lc, dirty)
@@ -240,15 +252,11 @@ ls_watch_check(void (*changed) (Oid root))
 		uint64		shape;
 
 		table = hash_search(watched, &relid, HASH_FIND, NULL);
-		table->is_dirty = false;
-		shape = ls_table_shape(relid);
-		if (shape == table->shape)
-			continue;
-		table->shape = shape;
-		is_other = true;
-		changed(table->root);
+		shape = table->shape;
+		take_shape(table);
+		if (table->shape != shape)
+			changed(table->root);
 	}
-	return is_other;
 }
 
 /*

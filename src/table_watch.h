@@ -35,10 +35,10 @@ extern void ls_watch_tree(Oid root);
 
 /*
  * Look at the tables that messages were about.  Calls back with the attached
- * tables, InvalidOid for any, that a table of another shape belongs to, and
- * tells whether there was such a one.
+ * tables, InvalidOid for any, that a table of another shape belongs to.  Each is
+ * told of once, and an error may follow: the callback has to keep it in mind.
  */
-extern bool ls_watch_check(void (*changed) (Oid root));
+extern void ls_watch_check(void (*changed) (Oid root));
 
 /*
  * A digest of what bound rules depend on of a table, or of several: columns,
