@@ -54,6 +54,20 @@ PG_FUNCTION_INFO_V1(leadstream_capture);
 static Gathering *top_gather = NULL;
 
 /*
+ * Statements that capture was off for as they began, within another on the same
+ * table.  Their AFTER STATEMENT triggers, each before that of the one around it,
+ * are no end to the gather.
+ */
+typedef struct QuietStatement
+{
+	struct QuietStatement *around;
+	SubTransactionId subid;
+	Gathering  *gather;
+} QuietStatement;
+
+static QuietStatement *top_quiet = NULL;
+
+/*
  * The streams that a statement without a gather began with.  A statement is
  * told by the command its rows were written in.
  */
@@ -76,6 +90,9 @@ drop_gather(Gathering *gather)
 {
 	StreamSet  *set = gather->settlement.set;
 
+	/* what was stopped within it is over, too */
+	while (top_quiet && top_quiet->gather == gather)
+		top_quiet = top_quiet->around;
 	if (gather->context)
 		MemoryContextDelete(gather->context);
 	pfree(gather);
@@ -104,6 +121,10 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid,
 	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
 	ls_rekeyed_end(subid, event == SUBXACT_EVENT_ABORT_SUB ? InvalidSubTransactionId : parent);
+	while (event == SUBXACT_EVENT_ABORT_SUB && top_quiet && top_quiet->subid == subid)
+		top_quiet = top_quiet->around;
+	for (QuietStatement *quiet = top_quiet; quiet && quiet->subid == subid; quiet = quiet->around)
+		quiet->subid = parent;
 	while (*link)
 	{
 		Gathering	   *gather = *link;
@@ -173,6 +194,7 @@ at_transaction_end(XactEvent event, void *arg)
 		loose.set = NULL;
 	}
 	loose.moving = NULL;
+	top_quiet = NULL;
 	ls_rekeyed_forget();
 }
 
@@ -306,6 +328,17 @@ join_gather(int32 source_id)
 		return false;
 	gather->opened++;
 	return true;
+}
+
+static void
+begin_quiet(Gathering *gather)
+{
+	QuietStatement *quiet = MemoryContextAlloc(TopTransactionContext, sizeof(QuietStatement));
+
+	quiet->around = top_quiet;
+	quiet->subid = GetCurrentSubTransactionId();
+	quiet->gather = gather;
+	top_quiet = quiet;
 }
 
 /* The statement around this one goes back beyond it. */
@@ -525,7 +558,7 @@ leadstream_capture(PG_FUNCTION_ARGS)
 			/* the statement around this one may have a gather of the table's */
 			gather = find_gather(source_id);
 			if (gather)
-				gather->opened++;
+				begin_quiet(gather);
 			return PointerGetDatum(NULL);
 		}
 		if (source_id == CONTACTS_SOURCE && top_gather == NULL)
@@ -550,7 +583,9 @@ leadstream_capture(PG_FUNCTION_ARGS)
 	gather = find_gather(source_id);
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event))
 	{
-		if (gather && --gather->opened == 0)
+		if (gather && top_quiet && top_quiet->gather == gather)
+			top_quiet = top_quiet->around;
+		else if (gather && --gather->opened == 0)
 			close_gather(gather);
 		return PointerGetDatum(NULL);
 	}

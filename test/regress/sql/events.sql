@@ -365,6 +365,26 @@ create trigger z_quietly after update on visit for each row execute function qui
 update visit set url = '/form/' || id where contact_id = 76;
 select * from news() where stream = 'quiet form';
 drop trigger z_quietly on visit;
+-- nor is what fails, which has none of its own
+create function in_vain() returns trigger language plpgsql as $$
+begin
+	perform set_config('leadstream.capture', 'off', false);
+	begin
+		insert into events.visit (id) values (new.id);
+	exception when unique_violation then null;
+	end;
+	perform set_config('leadstream.capture', 'on', false);
+	return null;
+end $$;
+create trigger z_in_vain after update on visit for each row execute function in_vain();
+delete from leadstream.lead where contact_id = 76;
+delete from told where contact_id = 76;
+update visit set url = '/sent' where contact_id = 76;
+begin;
+update visit set url = '/form/' || id where contact_id = 76;
+select * from news() where stream = 'quiet form';
+commit;
+drop trigger z_in_vain on visit;
 
 ---------------------------------------------------------------------------
 -- The clock
