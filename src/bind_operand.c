@@ -32,6 +32,7 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
+#include "attempt.h"
 #include "bind_operand.h"
 #include "instant.h"
 #include "own_rows.h"
@@ -639,9 +640,8 @@ ls_bind_constant(BindContext *cxt, Operand *literal, Oid type, const Operand *re
 		/* reading a constant changes nothing, so a new error may replace it */
 		MemoryContextSwitchTo(oldcxt);
 		edata = CopyErrorData();
-		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY ||
-			edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+		/* a lock that could not be had says nothing of the literal */
+		if (ls_error_is_fatal(edata))
 			PG_RE_THROW();
 		FlushErrorState();
 		reason = edata->message;
