@@ -749,7 +749,9 @@ part many => [qw(first_insert enable_one enable_writers enable_idle)], sub {
   my $other = Session->new('base');
   set_triggers($other, 'visit', 'ours');
   $other->close;
-  my $row = "insert into visit ($columns) select $columns from source where n = 1";
+  # By its values: to find a row among as many as a statement brings is not part of what one row costs.
+  my ($values) = $control->sql("select format('%L, %L, %L, %L, %L', contact_id, url, utm, size, duration) from source where n = 1");
+  my $row = "insert into visit ($columns) values ($values)";
 
   # Two connections each round; if a first insert takes seconds, a few will do.
   my $first = sub {
