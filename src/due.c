@@ -27,6 +27,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -35,6 +36,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "contact_lock.h"
@@ -78,27 +80,45 @@ ls_due_open(ContactSource *contacts, Snapshot snapshot)
 	return reader;
 }
 
-int
-ls_due_read(DueReader *reader, Datum key, int32 stream_id, DueEntry **entries)
+/* Begin to read what waits of a contact; stream_id 0: of all streams, else maybe of more. */
+static void
+start_entries(DueReader *reader, Datum key, int32 stream_id)
 {
-	TupleTableSlot *slot;
-	int			n = 0;
-
 	ls_keyscan_narrow(reader->scan, stream_id == 0 ? InvalidAttrNumber : DUE_STREAM,
 					  stream_id);
 	ls_keyscan_start(reader->scan, key, NULL);
-	while ((slot = ls_keyscan_next(reader->scan, NULL, NULL)) != NULL)
-	{
-		DueEntry	entry = {0};
-		int			i;
-		bool		isnull;
+}
 
-		entry.stream_id = DatumGetInt32(slot_getattr(slot, DUE_STREAM, &isnull));
-		entry.is_seed = DatumGetBool(slot_getattr(slot, DUE_IS_SEED, &isnull));
-		entry.run = DatumGetInt32(slot_getattr(slot, DUE_RUN, &isnull));
-		entry.at = DatumGetTimestampTz(slot_getattr(slot, DUE_AT, &isnull));
-		entry.arrival = DatumGetBool(slot_getattr(slot, DUE_ARRIVAL, &isnull));
-		entry.has_seed = entry.is_seed;
+/* The next one and, unless that is NULL, where it is. */
+static bool
+next_entry(DueReader *reader, DueEntry *entry, ItemPointer place)
+{
+	TupleTableSlot *slot = ls_keyscan_next(reader->scan, NULL, place);
+	bool		isnull;
+
+	if (slot == NULL)
+		return false;
+	memset(entry, 0, sizeof(DueEntry));
+	entry->stream_id = DatumGetInt32(slot_getattr(slot, DUE_STREAM, &isnull));
+	entry->is_seed = DatumGetBool(slot_getattr(slot, DUE_IS_SEED, &isnull));
+	entry->run = DatumGetInt32(slot_getattr(slot, DUE_RUN, &isnull));
+	entry->at = DatumGetTimestampTz(slot_getattr(slot, DUE_AT, &isnull));
+	entry->arrival = DatumGetBool(slot_getattr(slot, DUE_ARRIVAL, &isnull));
+	entry->has_seed = entry->is_seed;
+	return true;
+}
+
+int
+ls_due_read(DueReader *reader, Datum key, int32 stream_id, DueEntry **entries)
+{
+	DueEntry	entry;
+	int			n = 0;
+
+	start_entries(reader, key, stream_id);
+	while (next_entry(reader, &entry, NULL))
+	{
+		int			i;
+
 		for (i = 0; i < n; i++)
 			if (reader->entries[i].stream_id == entry.stream_id)
 				break;
@@ -142,45 +162,90 @@ drop_invisible(ContactSource *contacts, DueChange *changes, int n)
 	return kept;
 }
 
-/* The changes that are wanted, as columns of arrays. */
-typedef struct ChangeColumns
-{
-	int			n;
-	Datum	   *columns[5];
-} ChangeColumns;
-
+/*
+ * Remove what waits of contacts and streams.  A contact may wait for a hundred
+ * streams: the entries of one are found by both columns of the primary key, of
+ * which the planner would have to be kept from another index.  Their places are
+ * good while the snapshot is held under which they were found.
+ */
 static void
-take_columns(ChangeColumns *columns, const DueChange *changes, int n, bool is_set)
+remove_entries(ContactSource *contacts, const DueChange *changes, int n)
 {
-	columns->n = 0;
-	for (int c = 0; c < lengthof(columns->columns); c++)
-		columns->columns[c] = palloc(sizeof(Datum) * Max(n, 1));
+	Snapshot	snapshot = NULL;
+	DueReader  *reader = NULL;
+	ItemPointer places = NULL;
+	int			nfound = 0;
+	int			room = 0;
+
 	for (int i = 0; i < n; i++)
 	{
-		if (is_set ? !changes[i].is_set : !changes[i].is_removed)
+		if (!changes[i].is_removed)
 			continue;
-		columns->columns[0][columns->n] = changes[i].key;
-		columns->columns[1][columns->n] = Int32GetDatum(changes[i].stream_id);
-		columns->columns[2][columns->n] = Int32GetDatum(changes[i].run);
-		columns->columns[3][columns->n] = TimestampTzGetDatum(changes[i].at);
-		columns->columns[4][columns->n++] = BoolGetDatum(changes[i].arrival);
+		if (snapshot == NULL)
+		{
+			CommandCounterIncrement();
+			snapshot = RegisterSnapshot(GetLatestSnapshot());
+			reader = ls_due_open(contacts, snapshot);
+		}
+		if (reader == NULL)
+			break;
+		start_entries(reader, changes[i].key, changes[i].stream_id);
+		while (true)
+		{
+			DueEntry	entry;
+
+			if (nfound == room)
+				places = room == 0 ? palloc(sizeof(ItemPointerData) * (room = 64)) :
+					repalloc_huge(places, sizeof(ItemPointerData) * (Size) (room *= 2));
+			if (!next_entry(reader, &entry, &places[nfound]))
+				break;
+			nfound += entry.stream_id == changes[i].stream_id;
+		}
 	}
+	if (reader)
+		ls_due_close(reader);
+	if (nfound > 0)
+	{
+		Datum	   *tids = palloc_extended(sizeof(Datum) * (Size) nfound, MCXT_ALLOC_HUGE);
+		Datum		value;
+
+		for (int i = 0; i < nfound; i++)
+			tids[i] = PointerGetDatum(&places[i]);
+		value = ls_owner_array(tids, NULL, nfound, TIDOID);
+		ls_owner_run(OWNER_REMOVE_DUE, contacts, &value, NULL);
+	}
+	if (snapshot)
+		UnregisterSnapshot(snapshot);
 }
 
+/* Set what is to wait; is_seed: as seeds. */
 static void
-run_changes(OwnerStatement statement, ContactSource *contacts, ChangeColumns *columns,
-			bool is_seed)
+set_entries(ContactSource *contacts, const DueChange *changes, int n, bool is_seed)
 {
 	static const Oid types[] = {InvalidOid, INT4OID, INT4OID, TIMESTAMPTZOID, BOOLOID};
-	Datum		values[6];
+	Datum	   *columns[lengthof(types)];
+	Datum		values[lengthof(types) + 1];
+	int			nset = 0;
 
-	if (columns->n == 0)
+	for (int c = 0; c < lengthof(types); c++)
+		columns[c] = palloc(sizeof(Datum) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		if (!changes[i].is_set)
+			continue;
+		columns[0][nset] = changes[i].key;
+		columns[1][nset] = Int32GetDatum(changes[i].stream_id);
+		columns[2][nset] = Int32GetDatum(changes[i].run);
+		columns[3][nset] = TimestampTzGetDatum(changes[i].at);
+		columns[4][nset++] = BoolGetDatum(changes[i].arrival);
+	}
+	if (nset == 0)
 		return;
 	for (int c = 0; c < lengthof(types); c++)
-		values[c] = ls_owner_array(columns->columns[c], NULL, columns->n,
+		values[c] = ls_owner_array(columns[c], NULL, nset,
 								   c == 0 ? contacts->key_type : types[c]);
-	values[5] = BoolGetDatum(is_seed);
-	ls_owner_run(statement, contacts, values, NULL);
+	values[lengthof(types)] = BoolGetDatum(is_seed);
+	ls_owner_run(OWNER_SET_DUE, contacts, values, NULL);
 }
 
 void
@@ -189,7 +254,6 @@ ls_due_write(ContactSource *contacts, DueChange *changes, int n)
 	MemoryContext context;
 	MemoryContext oldcontext;
 	OwnerState	owner;
-	ChangeColumns columns;
 
 	if (n == 0 || !OidIsValid(ls_catalog_relid("due")))
 		return;
@@ -200,10 +264,8 @@ ls_due_write(ContactSource *contacts, DueChange *changes, int n)
 	if (ls_owner_begin(&owner))
 	{
 		MemoryContextSwitchTo(context);
-		take_columns(&columns, changes, n, false);
-		run_changes(OWNER_REMOVE_DUE, contacts, &columns, false);
-		take_columns(&columns, changes, n, true);
-		run_changes(OWNER_SET_DUE, contacts, &columns, false);
+		remove_entries(contacts, changes, n);
+		set_entries(contacts, changes, n, false);
 		ls_owner_end(&owner);
 	}
 	MemoryContextSwitchTo(oldcontext);
@@ -259,7 +321,6 @@ ls_due_seed(ContactSource *contacts, Snapshot snapshot, DueChange *changes, int 
 	MemoryContext context;
 	MemoryContext oldcontext;
 	OwnerState	owner;
-	ChangeColumns columns;
 	bool		is_complete = true;
 	int			kept;
 
@@ -275,8 +336,7 @@ ls_due_seed(ContactSource *contacts, Snapshot snapshot, DueChange *changes, int 
 	if (ls_owner_begin(&owner))
 	{
 		MemoryContextSwitchTo(context);
-		take_columns(&columns, changes, n, true);
-		run_changes(OWNER_SET_DUE, contacts, &columns, true);
+		set_entries(contacts, changes, n, true);
 		ls_owner_end(&owner);
 	}
 	MemoryContextSwitchTo(oldcontext);

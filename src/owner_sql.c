@@ -314,21 +314,17 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	},
 
 	/*
-	 * What waits of contacts and streams: contacts, streams, and three that do
-	 * not matter and are the same for the next.  Whom the contact's lock does
-	 * not keep away, a tick that seeds or sweeps, is left alone with his: a
-	 * REPEATABLE READ transaction would fail otherwise.
+	 * What waits in places.  Whom the contact's lock does not keep away, a tick
+	 * that seeds or sweeps, is left alone with his: a REPEATABLE READ
+	 * transaction would fail otherwise.
 	 */
 	[OWNER_REMOVE_DUE] = {
-		{ANYARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, BOOLOID},
+		{TIDARRAYOID},
 		"delete from leadstream.due d where d.ctid = any (array("
-		"select o.ctid from rows from (unnest($1), unnest($2)) as p (contact_id, stream_id)"
-		" cross join lateral (select w.ctid from leadstream.due w"
-		"  where w.contact_id % p.contact_id and w.stream_id + 0 = p.stream_id offset 0"
-		"  for update skip locked) o))"
+		"select w.ctid from leadstream.due w where w.ctid = any ($1) for update skip locked))"
 	},
 
-	/* The same is to wait: contacts, streams, runs, at, arrival, seeds? */
+	/* What is to wait: contacts, streams, runs, at, arrival, seeds? */
 	[OWNER_SET_DUE] = {
 		{ANYARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, BOOLOID},
 		"insert into leadstream.due as d (contact_id, stream_id, is_seed, run, at, arrival) "
