@@ -29,6 +29,7 @@ struct Judge
 	ContactSource *contacts;
 	Snapshot	snapshot;
 	RowReading	reading;
+	UnseenChanges unseen;		/* the reading's */
 	Oid			fresh_relid;	/* new rows are in this table */
 	KeyScan    *contact_scan;
 	TupleTableSlot *contact;	/* row of the contact stepped to, or NULL */

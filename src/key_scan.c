@@ -361,6 +361,15 @@ ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid)
 	return fresh;
 }
 
+bool
+ls_keyscan_row_is_update(KeyScan *scan)
+{
+	TupleTableSlot *slot = scan->leaves[scan->current].slot;
+
+	return TTS_IS_BUFFERTUPLE(slot) &&
+		(((BufferHeapTupleTableSlot *) slot)->base.tuple->t_data->t_infomask & HEAP_UPDATED) != 0;
+}
+
 void
 ls_keyscan_place(KeyScan *scan, RowPlace *place)
 {
@@ -424,6 +433,41 @@ ls_keyscan_version_before(KeyScan *scan, const RowPlace *now, const RowPlace *be
 			return result;
 		}
 	return NULL;
+}
+
+static bool
+step_to_successor(KeyLeaf *leaf, RowPlace *place)
+{
+	HeapTupleHeader row;
+
+	if (leaf->rel->rd_rel->relam != HEAP_TABLE_AM_OID)
+		return false;
+	if (leaf->version == NULL)
+		leaf->version = table_slot_create(leaf->rel, NULL);
+	if (!table_tuple_fetch_row_version(leaf->rel, &place->tid, SnapshotAny, leaf->version))
+		return false;
+	row = ((BufferHeapTupleTableSlot *) leaf->version)->base.tuple->t_data;
+	if (HeapTupleHeaderIndicatesMovedPartitions(row) ||
+		ItemPointerEquals(&row->t_ctid, &place->tid) ||
+		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(row)))
+		return false;
+	place->tid = row->t_ctid;
+	return true;
+}
+
+bool
+ls_keyscan_version_after(KeyScan *scan, RowPlace *place)
+{
+	for (int i = 0; i < scan->nleaves; i++)
+		if (RelationGetRelid(scan->leaves[i].rel) == place->relid)
+		{
+			MemoryContext oldcxt = MemoryContextSwitchTo(scan->mcxt);
+			bool		result = step_to_successor(&scan->leaves[i], place);
+
+			MemoryContextSwitchTo(oldcxt);
+			return result;
+		}
+	return false;
 }
 
 bool

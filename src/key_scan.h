@@ -99,6 +99,9 @@ extern TupleTableSlot *ls_keyscan_row_at(KeyScan *scan, const RowPlace *place);
 /* Was the row given last written by this transaction in since_cid or later? */
 extern bool ls_keyscan_row_is_fresh(KeyScan *scan, CommandId since_cid);
 
+/* Is it a version that an update made of another?  False: it may be. */
+extern bool ls_keyscan_row_is_update(KeyScan *scan);
+
 /* Where is the row given last? */
 extern void ls_keyscan_place(KeyScan *scan, RowPlace *place);
 
@@ -111,6 +114,12 @@ extern void ls_keyscan_place(KeyScan *scan, RowPlace *place);
 extern TupleTableSlot *ls_keyscan_version_before(KeyScan *scan, const RowPlace *now,
 												 const RowPlace *before,
 												 CommandId since_cid, bool *is_fresh);
+
+/*
+ * Step from the version in a place to the one that this transaction made of it.
+ * False: there is none, or it is in another partition.
+ */
+extern bool ls_keyscan_version_after(KeyScan *scan, RowPlace *place);
 
 /* Does a value of the column equal a key, as the rows that are given do? */
 extern bool ls_keyscan_is_key(KeyScan *scan, Datum value, Datum key);

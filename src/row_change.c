@@ -12,6 +12,11 @@
  * they note is handed on to the statement around theirs, which goes back from
  * version to version until it meets one that is older than itself.
  *
+ * Where no trigger sees updates, those within a statement that inserts have to
+ * be looked for, lest the rows that they change are taken for new.  That goes
+ * from the rows that were there before to what has become of them, so a row is
+ * missed that comes from another contact, or goes to another partition.
+ *
  * Rows that are settled one by one know of no other: then only the row at hand
  * is looked at.
  *
@@ -19,6 +24,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "row_change.h"
@@ -122,4 +128,27 @@ ls_changes_before(RowChanges *changes, KeyScan *scan, CommandId since_cid,
 		now = *before;
 	}
 	return NULL;
+}
+
+void
+ls_changes_find(RowChanges *changes, Oid relid, AttrNumber key_attno, Oid key_type,
+				Datum key, Snapshot snapshot, CommandId since_cid)
+{
+	SnapshotData before = *snapshot;
+	KeyScan    *scan;
+
+	before.curcid = since_cid;
+	scan = ls_keyscan_open_locked(relid, key_attno, key_type, InvalidAttrNumber, &before);
+	ls_keyscan_start(scan, key, NULL);
+	while (ls_keyscan_next(scan, NULL, NULL) != NULL)
+	{
+		RowPlace	was;
+		RowPlace	is;
+
+		CHECK_FOR_INTERRUPTS();
+		ls_keyscan_place(scan, &was);
+		for (is = was; ls_keyscan_version_after(scan, &is); was = is)
+			ls_changes_add(changes, &is, &was);
+	}
+	ls_keyscan_close(scan);
 }

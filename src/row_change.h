@@ -43,4 +43,13 @@ extern void ls_changes_join(RowChanges *changes, const RowChanges *inner);
 extern TupleTableSlot *ls_changes_before(RowChanges *changes, KeyScan *scan,
 										 CommandId since_cid, bool *is_looked_at);
 
+/*
+ * Look for those that no trigger has seen, and add them: what has become of the
+ * rows that had a key (see ls_keyscan_open) before the command since_cid.  The
+ * caller has locked the table.
+ */
+extern void ls_changes_find(RowChanges *changes, Oid relid, AttrNumber key_attno,
+							Oid key_type, Datum key, Snapshot snapshot,
+							CommandId since_cid);
+
 #endif							/* LS_ROW_CHANGE_H */

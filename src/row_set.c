@@ -536,24 +536,46 @@ was_there(const RowReading *reading, const ActivitySource *source, KeyScan *scan
 	return DatumGetBool(value) && !isnull;
 }
 
+/* Has a trigger updated a row in the statement that was there before? */
+static bool
+is_older(const RowReading *reading, const ActivitySource *source, KeyScan *scan)
+{
+	UnseenChanges *unseen = reading->unseen;
+	bool		is_looked_at;
+
+	if (unseen->contact_no != reading->contact_no || unseen->relid != source->relid ||
+		unseen->contact_attno != source->contact_attno)
+	{
+		unseen->changes = ls_changes_make(reading->mcxt);
+		ls_changes_find(unseen->changes, source->relid, source->contact_attno,
+						reading->key_type, reading->key_before, reading->snapshot,
+						reading->stmt_cid);
+		unseen->contact_no = reading->contact_no;
+		unseen->relid = source->relid;
+		unseen->contact_attno = source->contact_attno;
+	}
+	return ls_changes_before(unseen->changes, scan, reading->stmt_cid, &is_looked_at) != NULL;
+}
+
 bool
 ls_row_is_arriving(const RowReading *reading, const ActivitySource *source,
 				   KeyScan *scan, ExprState *where, TupleTableSlot *row)
 {
-	TupleTableSlot *before;
+	TupleTableSlot *before = NULL;
 	bool		is_looked_at;
 
 	if (!ls_keyscan_row_is_fresh(scan, reading->stmt_cid))
 		return false;
-	if (reading->changes == NULL)
-		return true;
-	before = ls_changes_before(reading->changes, scan, reading->stmt_cid, &is_looked_at);
-	if (!is_looked_at)
-		return false;
-	if (before == NULL)
-		return true;
-	return (source->events & EVENT_UPDATE) != 0 &&
-		!was_there(reading, source, scan, where, row, before);
+	if (reading->changes)
+	{
+		before = ls_changes_before(reading->changes, scan, reading->stmt_cid, &is_looked_at);
+		if (!is_looked_at)
+			return false;
+	}
+	if ((source->events & EVENT_UPDATE) == 0)
+		return before == NULL &&
+			!(ls_keyscan_row_is_update(scan) && is_older(reading, source, scan));
+	return before == NULL || !was_there(reading, source, scan, where, row, before);
 }
 
 /* Take a row in, if it passes, and see whether it counts. */

@@ -29,11 +29,24 @@ typedef struct RowReading
 	CommandId	stmt_cid;		/* rows of this command or later are fresh;
 								 * InvalidCommandId: none */
 	RowChanges *changes;		/* but for what is here; NULL: nothing */
+	struct UnseenChanges *unseen;	/* and what no trigger has seen */
+	Snapshot	snapshot;
 	ExprContext *econtext;		/* with the contact's row and the clock */
 	MemoryContext mcxt;			/* reset with each contact */
 	uint64		contact_no;		/* of the contact stepped to; never 0 */
-	Datum		key;			/* its key */
+	Oid			key_type;
+	Datum		key;			/* its key, */
+	Datum		key_before;		/* and before stmt_cid */
 } RowReading;
+
+/* Changes of the rows of one contact that were looked for. */
+typedef struct UnseenChanges
+{
+	uint64		contact_no;		/* whose; 0: none */
+	RowChanges *changes;
+	Oid			relid;
+	AttrNumber	contact_attno;
+} UnseenChanges;
 
 /* How many rows count now, and is a fresh one among them? */
 typedef struct RowQuestion

@@ -109,6 +109,9 @@ ls_judge_begin(ContactSource *contacts, Snapshot snapshot, TimestampTz clock,
 	judge->reading.clock = clock;
 	judge->reading.tz = contacts->tz;
 	judge->reading.stmt_cid = stmt_cid;
+	judge->reading.unseen = &judge->unseen;
+	judge->reading.snapshot = snapshot;
+	judge->reading.key_type = contacts->key_base;
 	judge->reading.econtext = judge->econtext;
 	judge->reading.mcxt = judge->contact_mcxt;
 	ls_lock_to_read(contacts->relid);
@@ -125,6 +128,12 @@ ls_judge_set_changes(Judge *judge, RowChanges *changes)
 	judge->reading.changes = changes;
 }
 
+void
+ls_judge_set_key_before(Judge *judge, Datum key)
+{
+	judge->reading.key_before = key;
+}
+
 bool
 ls_judge_contact(Judge *judge, Datum key)
 {
@@ -135,7 +144,7 @@ bool
 ls_judge_contact_at(Judge *judge, Datum key, const RowPlace *place)
 {
 	MemoryContextReset(judge->contact_mcxt);
-	judge->reading.key = key;
+	judge->reading.key = judge->reading.key_before = key;
 	judge->reading.contact_no++;
 	judge->contact = place == NULL ? NULL :
 		ls_keyscan_row_at(judge->contact_scan, place);

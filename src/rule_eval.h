@@ -43,6 +43,9 @@ extern bool ls_judge_contact(Judge *judge, Datum key);
  */
 extern bool ls_judge_contact_at(Judge *judge, Datum key, const RowPlace *place);
 
+/* The contact stepped to had another key before stmt_cid.  Until the next step. */
+extern void ls_judge_set_key_before(Judge *judge, Datum key);
+
 /*
  * The key of the contact stepped to as its own row has it: of a type like
  * citext equal keys need not look alike.  Good until the next step.

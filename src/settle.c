@@ -187,6 +187,16 @@ typedef struct Past
 	bool		existed;
 } Past;
 
+/* The key that the contact had before the statement. */
+static Datum
+key_before(Chunk *chunk, int start)
+{
+	Settlement *settlement = chunk->settlement;
+
+	return ls_rekeyed_before(settlement->rekeyed, settlement->nrekeyed, chunk->order,
+							 chunk->candidates[start].key);
+}
+
 /* Was there such a contact, which was the stream's to speak of? */
 static bool
 step_back(Chunk *chunk, Past *past, Snapshot snapshot, int start, CachedStream *stream)
@@ -201,10 +211,7 @@ step_back(Chunk *chunk, Past *past, Snapshot snapshot, int start, CachedStream *
 	}
 	if (!past->stepped)
 	{
-		past->existed = ls_judge_contact(past->judge,
-										 ls_rekeyed_before(settlement->rekeyed,
-														   settlement->nrekeyed, chunk->order,
-														   chunk->candidates[start].key));
+		past->existed = ls_judge_contact(past->judge, key_before(chunk, start));
 		past->stepped = true;
 	}
 	return past->existed && is_own_account(past->judge, stream);
@@ -284,6 +291,8 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 					break;
 				}
 				take_own_key(chunk, start, end, ls_judge_key(judge));
+				if (settlement->nrekeyed > 0)
+					ls_judge_set_key_before(judge, key_before(chunk, start));
 				stepped = true;
 			}
 			if (!is_own_account(judge, stream))
