@@ -5,8 +5,8 @@
  *
  * Triggers on leadstream.score_set and leadstream.score_rule do it, as
  * enter_stream.c does for streams.  A rule is entered when it is written, and
- * all of a set when the set is: every change of what it is worth raises its
- * version, such as that of a segment which a rule names.
+ * all of a set when what they stand for changes, such as a segment which a rule
+ * names: that writes the set's home.
  *
  *-------------------------------------------------------------------------
  */

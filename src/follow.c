@@ -140,14 +140,14 @@ static const char *const renamed_within_statement =
 
 /* Score sets of which a rule does not bind without what was lost, */
 static const char *const unbound_statement =
-"update leadstream.score_set s set version = s.version + 1 "
+"update leadstream.score_set s set version = s.version + 1, home = s.home "
 "where exists ("
 " select from leadstream.score_rule r where r.score_set_id = s.score_set_id"
 "  and r.is_enabled and leadstream.rule_problem(r.rule, s.account) is not null)";
 
 /* or may bind again: it names a column that is not among those of before. */
 static const char *const bound_statement =
-"update leadstream.score_set s set version = s.version + 1 "
+"update leadstream.score_set s set version = s.version + 1, home = s.home "
 "where exists ("
 " select from leadstream.score_rule r where r.score_set_id = s.score_set_id and r.is_enabled"
 "  and leadstream._lost_columns(coalesce(leadstream._expand_rule(r.rule, s.account), r.rule), $1, $3, $2) <> '{}')";

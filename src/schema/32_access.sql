@@ -80,11 +80,19 @@ comment on function leadstream.enter_score() is
 'trigger: enters score rules where rows are looked up';
 revoke execute on function leadstream.enter_score() from public;
 
-create trigger enter after insert or update or delete on leadstream.score_set
+-- Not with every version: when one rule is written, the others are found as they
+-- were.  Who changes what all of them stand for writes home.
+create trigger enter after insert or update of account, is_enabled, home or delete on leadstream.score_set
 	for each row execute function leadstream.enter_score();
 alter table leadstream.score_set enable always trigger enter;
 comment on trigger enter on leadstream.score_set is
 'enters its rules where rows are looked up';
+
+create trigger enter_here after update on leadstream.score_set
+	for each row when (old.home <> new.home) execute function leadstream.enter_score();
+alter table leadstream.score_set enable always trigger enter_here;
+comment on trigger enter_here on leadstream.score_set is
+'enters its rules, of a set that came past the triggers';
 
 create trigger enter after insert or update or delete on leadstream.score_rule
 	for each row execute function leadstream.enter_score();

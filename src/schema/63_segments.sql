@@ -113,14 +113,13 @@ as $$
 	select null, s.segment, null, format('segment "%s"', s.segment), s.rule
 	from leadstream.segment s where s.account = _rules.account
 	union all
-	select null, null, c.score_set, format('score rule "%s" of "%s"', r.score_rule, c.score_set),
-		   leadstream._as_score(r.rule)
+	select null, null, c.score_set, format('score rule "%s" of "%s"', r.score_rule, c.score_set), r.rule
 	from leadstream.score_set c
 	join leadstream.score_rule r on r.score_set_id = c.score_set_id
 	where c.account = _rules.account
 $$;
 comment on function leadstream._rules(text) is
-'the rules of the streams, segments and score sets of an account, the last as scores';
+'the rules of the streams, segments and score sets of an account; those of the last bind as scores';
 
 create function leadstream._rule_users(segments text[], scores text[], account text, direct boolean)
 returns table (stream_id integer, title text, rule leadstream.rule)
@@ -150,7 +149,8 @@ begin
 		from used u;
 	end if;
 	return query
-		select r.stream_id, r.title, r.rule
+		select r.stream_id, r.title,
+			   case when r.score_set is null then r.rule else leadstream._as_score(r.rule) end
 		from leadstream._rules(_rule_users.account) r
 		where leadstream.rule_segments(r.rule) && segments
 		   or leadstream.rule_scores(r.rule) && scores
@@ -202,7 +202,13 @@ as $$
 declare
 	u		record;
 begin
-	for u in select r.title, leadstream.rule_problem(r.rule, _check_users.account) as problem
+	if bound = '{}' then
+		return;
+	end if;
+	for u in select r.title,
+					leadstream.rule_problem(case when r.score_set is null then r.rule
+												 else leadstream._as_score(r.rule) end,
+											_check_users.account) as problem
 			 from leadstream._rules(_check_users.account) r
 			 where r.title = any (bound)
 			 order by r.stream_id, r.title

@@ -86,11 +86,10 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-	streams := array(select u.stream_id
-					 from leadstream._rule_users('{}', array[of_set.score_set], of_set.account,
-												 direct => false) u
-					 where u.stream_id is not null);
-	bound := leadstream._bound_users('{}', array[of_set.score_set], of_set.account, direct => false);
+	select coalesce(array_agg(u.stream_id) filter (where u.stream_id is not null), '{}'),
+		   coalesce(array_agg(u.title) filter (where leadstream.rule_problem(u.rule, of_set.account) is null), '{}')
+	into streams, bound
+	from leadstream._rule_users('{}', array[of_set.score_set], of_set.account, direct => false) u;
 end
 $$;
 comment on function leadstream._score_users(leadstream.score_set) is
@@ -102,11 +101,11 @@ create function leadstream._raise_score_version(score_sets integer[]) returns vo
 language sql volatile
 set search_path = pg_catalog, pg_temp
 as $$
-	update leadstream.score_set c set version = c.version + 1
+	update leadstream.score_set c set version = c.version + 1, home = c.home
 	where c.score_set_id = any (score_sets)
 $$;
 comment on function leadstream._raise_score_version(integer[]) is
-'says of score sets that contacts have to be judged anew';
+'says of score sets that contacts have to be judged anew, and enters their rules anew';
 
 -- Who attaches tables need have no rights on score sets, if there are none.
 create function leadstream._rescore_kinds(kinds text[]) returns void
@@ -141,7 +140,8 @@ begin
 	loop
 		perform leadstream._renew_stream(s, s.rule);
 	end loop;
-	perform leadstream._raise_score_version(array[of_set.score_set_id]);
+	update leadstream.score_set c set version = c.version + 1
+	where c.score_set_id = of_set.score_set_id;
 	perform leadstream._check_users(format('score set "%s"', of_set.score_set), of_set.account, bound);
 end
 $$;
