@@ -25,15 +25,21 @@ create procedure leadstream.tick_batches(batch integer default 1000, inout leads
 language plpgsql
 as $$
 declare
+	path	text;
 	done	record;
+	is_last	boolean;
 begin
 	leads := 0;
 	loop
 		-- A procedure that commits cannot have it as a setting of its own.
+		path := pg_catalog.current_setting('search_path');
 		perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 		done := leadstream._tick(batch);
 		leads := leads + done.leads;
-		exit when done.settled = 0;
+		is_last := done.settled = 0;
+		-- who called from a procedure goes on in this transaction
+		perform pg_catalog.set_config('search_path', path, true);
+		exit when is_last;
 		commit;
 	end loop;
 end

@@ -224,7 +224,20 @@ select * from waits;
 select leadstream.tick() as leads;
 select * from waits;
 select at('2031-03-02 00:00Z') \g /dev/null
-call leadstream.tick_batches(1);
+-- from a procedure, which goes on with its own search_path
+create procedure tick_by_procedure() language plpgsql as $$
+declare
+	leads	bigint;
+begin
+	call leadstream.tick_batches(1, leads);
+	raise notice '% lead, search_path %', leads, current_setting('search_path');
+	perform from made;
+end $$;
+\set VERBOSITY terse
+set client_min_messages = notice;
+call tick_by_procedure();
+set client_min_messages = warning;
+\set VERBOSITY default
 select * from made where stream = 'runs';
 
 --
