@@ -11,8 +11,8 @@
  * a part that is done twice, or done by fetch_history() meanwhile, adds nothing.
  *
  * Rows that were in flight when the stream was enabled are waited for once, before
- * the first part; every row that comes later is seen by the live path.  So what is
- * on record counts only for the run of the stream, and the teams, that it was begun
+ * the first part and when the beginning is on record, so that others see the wait;
+ * every row that comes later is seen by the live path.  So what is on record counts only for the run of the stream, and the teams, that it was begun
  * for: where the rule was altered, the stream disabled and enabled, or another team
  * added, all begins again, with that wait.
  *
@@ -39,6 +39,7 @@ typedef struct Backfill
 {
 	bool		is_known;		/* there is a line, */
 	bool		is_ours;		/* of this run and these teams */
+	bool		is_waited;
 	bool		is_done;
 	char	   *position;		/* NULL: before the first contact */
 } Backfill;
@@ -65,7 +66,7 @@ read_backfill(const StreamRow *row, Backfill *backfill)
 	memset(backfill, 0, sizeof(Backfill));
 	if (!ls_owner_begin_of(ls_catalog_relid("stream_backfill"), &owner))
 		return;
-	if (ls_owner_run_text("select b.run = $2 and b.team_ids = $3, b.is_done, b.position "
+	if (ls_owner_run_text("select b.run = $2 and b.team_ids = $3, b.is_done, b.position, b.is_waited "
 						  "from leadstream.stream_backfill b where b.stream_id = $1",
 						  3, types, values, NULL) > 0)
 	{
@@ -77,6 +78,7 @@ read_backfill(const StreamRow *row, Backfill *backfill)
 		backfill->is_known = true;
 		backfill->is_ours = DatumGetBool(SPI_getbinval(tuple, desc, 1, &isnull));
 		backfill->is_done = DatumGetBool(SPI_getbinval(tuple, desc, 2, &isnull));
+		backfill->is_waited = DatumGetBool(SPI_getbinval(tuple, desc, 4, &isnull));
 		backfill->position = position ? MemoryContextStrdup(caller, position) : NULL;
 	}
 	ls_owner_end(&owner);
@@ -94,8 +96,9 @@ write_beginning(const StreamRow *row, const char *account)
 						   "insert into leadstream.stream_backfill as b (stream_id, run, team_ids, contact_count) "
 						   "values ($1, $2, $3, $4) "
 						   "on conflict (stream_id) do update set run = excluded.run, team_ids = excluded.team_ids,"
-						   " contact_count = excluded.contact_count, position = null, is_done = false, done = 0,"
-						   " lead_count = 0, worked = default, started_at = default, updated_at = default",
+						   " contact_count = excluded.contact_count, position = null, is_waited = false,"
+						   " is_done = false, done = 0, lead_count = 0, worked = default,"
+						   " started_at = default, updated_at = default",
 						   4, types, values, NULL);
 }
 
@@ -110,8 +113,8 @@ write_progress(int32 stream_id, const WalkPart *part, uint64 leads, TimestampTz 
 	if (part->position)
 		values[1] = CStringGetTextDatum(part->position);
 	(void) ls_owner_run_on("stream_backfill",
-						   "update leadstream.stream_backfill b set position = $2, is_done = $2 is null,"
-						   " done = b.done + $3, lead_count = b.lead_count + $4,"
+						   "update leadstream.stream_backfill b set position = $2, is_waited = true,"
+						   " is_done = $2 is null, done = b.done + $3, lead_count = b.lead_count + $4,"
 						   " worked = b.worked + (clock_timestamp() - $5), updated_at = clock_timestamp() "
 						   "where b.stream_id = $1",
 						   5, types, values, part->position ? NULL : " n   ");
@@ -143,8 +146,9 @@ need_stream(int32 stream_id)
 
 /*
  * _backfill(stream_id integer, batch integer, is_new boolean) -> bigint: make the
- * leads of the next contacts; returns how many, or null if there are no more
- * contacts.  Who is new begins again where all was done before he came.
+ * leads of the next contacts, or put on record that all begins; returns how many
+ * leads, or null if there are no more contacts.  Who is new begins again where all
+ * was done before he came.
  */
 Datum
 leadstream_backfill(PG_FUNCTION_ARGS)
@@ -187,9 +191,14 @@ leadstream_backfill(PG_FUNCTION_ARGS)
 	account = ls_catalog_need_contacts()->account_name ? row->account : NULL;
 	if (!backfill.is_ours || backfill.is_done)
 	{
-		tables = ls_past_wait(&id, 1);
 		write_beginning(row, account);
-		backfill.position = NULL;
+		SPI_finish();
+		PG_RETURN_INT64(0);
+	}
+	if (!backfill.is_waited)
+	{
+		tables = ls_past_wait(&id, 1);
+		since = GetCurrentTimestamp();
 	}
 	pasts = ls_past_hold(&id, 1, tables);
 	row = ls_past_stream(linitial(pasts));

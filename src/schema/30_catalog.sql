@@ -168,6 +168,7 @@ create table leadstream.stream_backfill (
 	run				integer not null,
 	team_ids		integer[] not null,
 	position		text,
+	is_waited		boolean not null default false,
 	is_done			boolean not null default false,
 	done			bigint not null default 0,
 	contact_count	bigint not null,
@@ -184,6 +185,8 @@ comment on column leadstream.stream_backfill.team_ids is
 'the teams, that it is done for: if they are others now, all begins again';
 comment on column leadstream.stream_backfill.position is
 'the key of the contact that was judged last; null: none yet, or all are done';
+comment on column leadstream.stream_backfill.is_waited is
+'are those over who were writing when it began?';
 comment on column leadstream.stream_backfill.worked is
 'how long the batches took, without the time between two calls';
 

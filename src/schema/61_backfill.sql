@@ -21,7 +21,7 @@ create function leadstream._backfill(stream_id integer, batch integer, is_new bo
 language c volatile strict parallel unsafe
 as 'MODULE_PATHNAME', 'leadstream_backfill';
 comment on function leadstream._backfill(integer, integer, boolean) is
-'makes the leads of the past of the next contacts; returns how many, or null if there are no more contacts; called by backfill()';
+'makes the leads of the past of the next contacts, or puts on record that it begins; returns how many, or null if there are no more contacts; called by backfill()';
 revoke execute on function leadstream._backfill(integer, integer, boolean) from public;
 
 create procedure leadstream.backfill(name text, batch integer default 10000, inout leads bigint default null)
@@ -59,7 +59,7 @@ revoke execute on procedure leadstream.backfill(text, integer, bigint) from publ
 
 create view leadstream.progress with (security_barrier) as
 select s.stream_id, s.stream,
-	   case when l.pid is not null then 'running'
+	   case when l.pid is not null then case when k.is_current and not b.is_waited then 'waiting' else 'running' end
 			when not k.is_current then 'outdated'
 			when b.is_done then 'done'
 			else 'stopped' end as state,
@@ -80,11 +80,11 @@ left join pg_locks l on l.locktype = 'advisory' and l.granted
 	and l.classid = 'leadstream.stream_backfill'::regclass and l.objid = s.stream_id::oid and l.objsubid = 3
 where coalesce(s.account = any ((select leadstream.accounts_in_sight())::text[]), true);
 comment on view leadstream.progress is
-'how far backfill() has come: a line for each stream whose past it has fetched or is fetching, as of the last batch that was committed';
+'how far backfill() has come: a line for each stream whose past it has fetched or is fetching, as of the last batch that was committed, or of the beginning';
 comment on column leadstream.progress.stream_id is 'number of the stream';
 comment on column leadstream.progress.stream is 'name of the stream';
 comment on column leadstream.progress.state is
-'running: a batch is under way; stopped: none is, and the next call goes on; done; '
+'waiting: for transactions that were writing when it began; running: a batch is under way; stopped: none is, and the next call goes on; done; '
 'outdated: the rule or the teams have been altered or the stream disabled since, and the next call begins again';
 comment on column leadstream.progress.done is 'contacts that have been judged';
 comment on column leadstream.progress.to_do is 'contacts that are still to be judged, about: by what the planner knew of the table at the beginning';
