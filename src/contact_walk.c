@@ -21,6 +21,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/plannodes.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
@@ -94,12 +95,43 @@ next_sql(ContactSource *contacts, const char *account, bool has_after)
 					where.data, key);
 }
 
+static bool
+may_read(Oid relid, AttrNumber attno)
+{
+	return pg_attribute_aclcheck(relid, attno, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+/*
+ * Who calls need have no rights on the contacts, so where their owner, whom we
+ * have become, has taken his own away, say whose are missing.
+ */
+static void
+check_owner(const ContactSource *contacts)
+{
+	char	   *table;
+	const char *owner;
+
+	if (pg_class_aclcheck(contacts->relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+		(may_read(contacts->relid, contacts->key_attno) &&
+		 (contacts->account_name == NULL || may_read(contacts->relid, contacts->account_attno))))
+		return;
+	table = ls_sql_table_name(contacts->relid);
+	owner = GetUserNameFromId(GetUserId(), false);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for table %s", get_rel_name(contacts->relid)),
+			 errdetail("The contacts are read as their owner, \"%s\", who has no SELECT on them.", owner),
+			 errhint("Run: grant select on table %s to %s;", table, quote_identifier(owner))));
+}
+
 static void
 begin_reading(ContactSource *contacts, bool as_owner, OwnerState *owner)
 {
 	/* cannot happen, but to who has not locked them when somebody drops them */
 	if (as_owner ? !ls_owner_begin_of(contacts->relid, owner) : SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not read table %u", contacts->relid);
+	if (as_owner)
+		check_owner(contacts);
 }
 
 static void

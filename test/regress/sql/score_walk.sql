@@ -36,6 +36,23 @@ select leadstream.tick() as leads;
 select contact_id, points, is_current from leadstream.scores where contact_id in ('2026-01-02', '2026-02-01') order by 1;
 select count(*) as differences from leadstream.verify_scores();
 
+-- The owner of the contacts takes his own right to read them away: who calls is told whose is missing.
+create role regress_walk_owner;
+grant usage, create on schema score_walk to regress_walk_owner;
+alter table contact owner to regress_walk_owner;
+revoke select on contact from regress_walk_owner;
+select leadstream._begin_rescore('s') = :score_set as begun;
+\set SHOW_CONTEXT never
+select leadstream.tick() as leads;
+\set SHOW_CONTEXT errors
+-- the key is enough
+grant select (day) on contact to regress_walk_owner;
+select leadstream.tick() as leads;
+select count(*) as waiting from leadstream.scores where not is_current;
+alter table contact owner to current_user;
+drop owned by regress_walk_owner;
+drop role regress_walk_owner;
+
 select leadstream.drop_score_set('s');
 select leadstream.tick() as leads;
 select leadstream.detach('visit'), leadstream.detach('contact');
