@@ -145,12 +145,13 @@ end_reading(bool as_owner, OwnerState *owner)
 
 /* A copy of a key of what was just fetched. */
 static Datum
-fetched_key(uint64 i, int16 len, bool byval)
+fetched_key(uint64 i, const ContactSource *contacts)
 {
 	bool		isnull;
 	Datum		key = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
 
-	return len == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(key)) : datumCopy(key, byval, len);
+	return contacts->key_len == -1 ? PointerGetDatum(PG_DETOAST_DATUM_COPY(key)) :
+		datumCopy(key, contacts->key_byval, contacts->key_len);
 }
 
 void
@@ -162,14 +163,11 @@ ls_walk_next(ContactSource *contacts, const char *account, const char *position,
 	Datum		values[2] = {0, Int32GetDatum(limit)};
 	OwnerState	owner;
 	Portal		portal;
-	int16		len;
-	bool		byval;
 
 	memset(part, 0, sizeof(WalkPart));
 	part->has_after = position != NULL;
 	if (part->has_after)
 		values[0] = part->after = key_of_position(contacts, position);
-	get_typlenbyval(contacts->key_base, &len, &byval);
 
 	begin_reading(contacts, as_owner, &owner);
 	CommandCounterIncrement();
@@ -187,7 +185,7 @@ ls_walk_next(ContactSource *contacts, const char *account, const char *position,
 		part->keys = palloc_extended(sizeof(Datum) * Max(SPI_processed, 1), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		part->upto = fetched_key(i, len, byval);
+		part->upto = fetched_key(i, contacts);
 		if (with_keys)
 			part->keys[i] = part->upto;
 	}

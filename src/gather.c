@@ -17,7 +17,6 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "gather.h"
@@ -219,21 +218,20 @@ void
 ls_gather_arrived(Gathering *outer, Gathering *inner)
 {
 	Settlement *settlement = &inner->settlement;
+	ContactSource *contacts = settlement->set->contacts;
 	MemoryContext oldcontext;
-	int16		len;
-	bool		byval;
 
 	if (settlement->ncandidates == 0)
 		return;
 	if (outer->context == NULL)
 		ls_gather_keep(outer);
-	get_typlenbyval(settlement->set->contacts->key_base, &len, &byval);
 	oldcontext = MemoryContextSwitchTo(outer->context);
 	for (int64 i = 0; i < settlement->ncandidates; i++)
 	{
 		Datum		key = settlement->candidates[i].key;
 
-		if (i > 0 && datumIsEqual(key, settlement->candidates[i - 1].key, byval, len))
+		if (i > 0 && datumIsEqual(key, settlement->candidates[i - 1].key, contacts->key_byval,
+								  contacts->key_len))
 			continue;
 		if (outer->narrived == outer->arrived_room)
 		{
@@ -242,7 +240,7 @@ ls_gather_arrived(Gathering *outer, Gathering *inner)
 				palloc(sizeof(Datum) * outer->arrived_room) :
 				repalloc_huge(outer->arrived, sizeof(Datum) * (Size) outer->arrived_room);
 		}
-		outer->arrived[outer->narrived++] = datumCopy(key, byval, len);
+		outer->arrived[outer->narrived++] = datumCopy(key, contacts->key_byval, contacts->key_len);
 	}
 	MemoryContextSwitchTo(oldcontext);
 }
