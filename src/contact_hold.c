@@ -11,9 +11,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -40,11 +38,14 @@ ls_contact_account(ContactSource *contacts)
 }
 
 void
-ls_contact_hold(ContactSource *contacts, Datum key, const char *account)
+ls_contact_hold(ContactSource *contacts, Datum key, const char *account, bool is_going)
 {
 	RowLocker  *locker = ls_contact_lock_begin(contacts);
-	bool		exists = ls_contact_lock(locker, key);
+	bool		exists;
 
+	if (is_going)
+		ls_row_lock_exclude(locker);
+	exists = ls_contact_lock(locker, key);
 	ls_row_lock_end(locker);
 	if (exists)
 	{
@@ -76,13 +77,12 @@ ls_contact_hold(ContactSource *contacts, Datum key, const char *account)
 	}
 }
 
-static int
-cmp_key(const void *a, const void *b, void *order)
-{
-	return ls_contact_cmp(order, *(const Datum *) a, *(const Datum *) b);
-}
-
-/* _hold_contacts(contacts text[]): lock contacts of the current account. */
+/*
+ * _hold_contacts(from_contact text, into_contact text): lock two contacts of the
+ * current account, of which the one is about to go.  Whoever brings a row for that
+ * one waits in his foreign key then, before he has any lock that its deletion would
+ * wait for.
+ */
 Datum
 leadstream_hold_contacts(PG_FUNCTION_ARGS)
 {
@@ -91,26 +91,18 @@ leadstream_hold_contacts(PG_FUNCTION_ARGS)
 	ContactOrder order;
 	Oid			input;
 	Oid			ioparam;
-	Datum	   *keys;
-	bool	   *nulls;
-	int			n;
+	Datum		from;
+	Datum		into;
+	bool		is_first;
 
 	PreventCommandIfReadOnly("leadstream._hold_contacts()");
 	getTypeInputInfo(contacts->key_base, &input, &ioparam);
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT,
-					  &keys, &nulls, &n);
-	for (int i = 0; i < n; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("contact must not be null")));
-		keys[i] = OidInputFunctionCall(input, TextDatumGetCString(keys[i]), ioparam, -1);
-	}
+	from = OidInputFunctionCall(input, text_to_cstring(PG_GETARG_TEXT_PP(0)), ioparam, -1);
+	into = OidInputFunctionCall(input, text_to_cstring(PG_GETARG_TEXT_PP(1)), ioparam, -1);
 	/* everybody's order */
 	ls_contact_order_init(&order, contacts);
-	qsort_arg(keys, n, sizeof(Datum), cmp_key, &order);
-	for (int i = 0; i < n; i++)
-		ls_contact_hold(contacts, keys[i], account);
+	is_first = ls_contact_cmp(&order, from, into) < 0;
+	ls_contact_hold(contacts, is_first ? from : into, account, is_first);
+	ls_contact_hold(contacts, is_first ? into : from, account, !is_first);
 	PG_RETURN_VOID();
 }

@@ -16,7 +16,11 @@
  */
 extern const char *ls_contact_account(ContactSource *contacts);
 
-/* Lock a contact; error 23503 unless it is there and of the account. */
-extern void ls_contact_hold(ContactSource *contacts, Datum key, const char *account);
+/*
+ * Lock a contact; error 23503 unless it is there and of the account.  One that
+ * is going to be deleted keeps foreign keys waiting, too.
+ */
+extern void ls_contact_hold(ContactSource *contacts, Datum key, const char *account,
+							bool is_going);
 
 #endif							/* LS_CONTACT_HOLD_H */

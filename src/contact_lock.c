@@ -151,6 +151,12 @@ ls_row_lock_skip(RowLocker *locker)
 }
 
 void
+ls_row_lock_exclude(RowLocker *locker)
+{
+	locker->mode = LockTupleExclusive;
+}
+
+void
 ls_row_lock_keep(RowLocker *locker)
 {
 	locker->keeps_row = true;

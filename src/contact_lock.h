@@ -36,6 +36,9 @@ extern int	ls_row_lock(RowLocker *locker, Datum key);
 /* From now on do not wait for rows that somebody has: such a key has none. */
 extern void ls_row_lock_skip(RowLocker *locker);
 
+/* From now on lock FOR UPDATE: foreign keys, too, wait for whoever has a row. */
+extern void ls_row_lock_exclude(RowLocker *locker);
+
 /* Is what was not locked last a row that somebody has? */
 extern bool ls_row_lock_is_skipped(RowLocker *locker);
 

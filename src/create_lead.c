@@ -188,7 +188,7 @@ leadstream_create_lead(PG_FUNCTION_ARGS)
 	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	team_id = find_team(name, account);
 	key = ls_contact_arg(fcinfo, 0, contacts);
-	ls_contact_hold(contacts, key, account);
+	ls_contact_hold(contacts, key, account, false);
 	team = hold_team(team_id, name);
 
 	if (!ls_owner_begin(&owner))

@@ -3,13 +3,15 @@
 -- Two contacts that are one person: what leadstream knows of them becomes one.
 -- Whose the activities are and whether the row of the contact merged away goes
 -- is the application's business, best in the same transaction: both contacts are
--- locked until its end, so no lead of either is made meanwhile.
+-- locked until its end, so no lead of either is made meanwhile, and the one that
+-- goes is locked as if it were deleted, for then it cannot deadlock with a row that
+-- comes.
 
-create function leadstream._hold_contacts(contacts text[]) returns void
+create function leadstream._hold_contacts(from_contact text, into_contact text) returns void
 language c volatile strict parallel unsafe
 as 'MODULE_PATHNAME', 'leadstream_hold_contacts';
-comment on function leadstream._hold_contacts(text[]) is
-'locks contacts of the current account, in everybody''s order, until the end of the transaction: no leads of them are made meanwhile';
+comment on function leadstream._hold_contacts(text, text) is
+'locks contacts of the current account, in everybody''s order, until the end of the transaction: no leads of them are made meanwhile, nor do rows come that refer to the first';
 
 -- The first closed stage is the goal, Won; those behind it are ways out, and
 -- behind every open one, so that a lead that is worked does not vanish because
@@ -139,7 +141,7 @@ begin
 		raise exception 'contact "%" cannot be merged with itself', from_contact
 			using errcode = 'invalid_parameter_value';
 	end if;
-	perform leadstream._hold_contacts(array[from_contact, into_contact]);
+	perform leadstream._hold_contacts(from_contact, into_contact);
 	lock table leadstream.lead in row exclusive mode;
 	perform from leadstream.lead l
 	where l.lead_id in (select leadstream._leads_of(from_contact)
@@ -196,7 +198,7 @@ comment on function leadstream.merge_contacts(anycompatible, anycompatible) is
 'Activities are moved, and the row of the contact merged away is deleted, by the application, best in the same transaction.';
 
 revoke execute on function
-	leadstream._hold_contacts(text[]),
+	leadstream._hold_contacts(text, text),
 	leadstream._await_scores(text),
 	leadstream.merge_contacts(text, text),
 	leadstream.merge_contacts(anycompatible, anycompatible)
