@@ -63,15 +63,15 @@ find_origin(Gathering *gather, const RowFacts *row)
 	}
 	if (settlement->norigins == gather->origin_room)
 	{
-		gather->origin_room = Max(4, gather->origin_room * 2);
+		int			room = Max(4, gather->origin_room * 2);
+
 		if (settlement->origins == NULL)
-			settlement->origins =
-				MemoryContextAlloc(gather->context,
-								   sizeof(CandidateOrigin) * gather->origin_room);
+			settlement->origins = MemoryContextAlloc(gather->context,
+													 sizeof(CandidateOrigin) * room);
 		else
-			settlement->origins =
-				repalloc(settlement->origins,
-						 sizeof(CandidateOrigin) * gather->origin_room);
+			settlement->origins = repalloc(settlement->origins,
+										   sizeof(CandidateOrigin) * room);
+		gather->origin_room = room;
 	}
 	origin = &settlement->origins[settlement->norigins];
 	origin->relid = row->relid;
@@ -153,10 +153,10 @@ ls_gather_candidate(Gathering *gather, RowFacts *row, int32 stream_id,
 			ls_settle_compact(settlement);
 		if (settlement->ncandidates > gather->room / 2)
 		{
-			gather->room *= 2;
 			settlement->candidates =
 				repalloc_huge(settlement->candidates,
-							  sizeof(Candidate) * (Size) gather->room);
+							  sizeof(Candidate) * (Size) gather->room * 2);
+			gather->room *= 2;
 		}
 	}
 	candidate = &settlement->candidates[settlement->ncandidates++];
@@ -177,9 +177,11 @@ make_twice(Gathering *gather)
 
 	if (gather->room < settlement->ncandidates * 2)
 	{
-		gather->room = settlement->ncandidates * 2;
+		int64		room = settlement->ncandidates * 2;
+
 		settlement->candidates =
-			repalloc_huge(settlement->candidates, sizeof(Candidate) * (Size) gather->room);
+			repalloc_huge(settlement->candidates, sizeof(Candidate) * (Size) room);
+		gather->room = room;
 	}
 	return settlement->candidates;
 }
@@ -235,10 +237,12 @@ ls_gather_arrived(Gathering *outer, Gathering *inner)
 			continue;
 		if (outer->narrived == outer->arrived_room)
 		{
-			outer->arrived_room = Max(16, outer->arrived_room * 2);
+			int64		room = Max(16, outer->arrived_room * 2);
+
 			outer->arrived = outer->arrived == NULL ?
-				palloc(sizeof(Datum) * outer->arrived_room) :
-				repalloc_huge(outer->arrived, sizeof(Datum) * (Size) outer->arrived_room);
+				palloc(sizeof(Datum) * room) :
+				repalloc_huge(outer->arrived, sizeof(Datum) * (Size) room);
+			outer->arrived_room = room;
 		}
 		outer->arrived[outer->narrived++] = datumCopy(key, contacts->key_byval, contacts->key_len);
 	}

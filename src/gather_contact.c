@@ -205,11 +205,12 @@ ls_gather_rekeyed(Gathering *gather, TriggerData *trigdata, AttrNumber attno)
 	oldcontext = MemoryContextSwitchTo(gather->context);
 	if (settlement->nrekeyed == gather->rekeyed_room)
 	{
-		gather->rekeyed_room = Max(16, gather->rekeyed_room * 2);
+		int			room = Max(16, gather->rekeyed_room * 2);
+
 		settlement->rekeyed = settlement->rekeyed == NULL ?
-			palloc(sizeof(Rekeyed) * gather->rekeyed_room) :
-			repalloc_huge(settlement->rekeyed,
-						  sizeof(Rekeyed) * (Size) gather->rekeyed_room);
+			palloc(sizeof(Rekeyed) * room) :
+			repalloc_huge(settlement->rekeyed, sizeof(Rekeyed) * (Size) room);
+		gather->rekeyed_room = room;
 	}
 	rekeyed = &settlement->rekeyed[settlement->nrekeyed];
 	rekeyed->key = datumCopy(slot_getattr(trigdata->tg_newslot, attno, &isnull), byval, len);

@@ -34,8 +34,8 @@ ls_changes_make(MemoryContext context)
 {
 	RowChanges *changes = MemoryContextAllocZero(context, sizeof(RowChanges));
 
+	changes->rows = MemoryContextAlloc(context, sizeof(RowChange) * 32);
 	changes->room = 32;
-	changes->rows = MemoryContextAlloc(context, sizeof(RowChange) * changes->room);
 	return changes;
 }
 
@@ -44,9 +44,9 @@ ls_changes_add(RowChanges *changes, const RowPlace *now, const RowPlace *before)
 {
 	if (changes->n == changes->room)
 	{
-		changes->room *= 2;
 		changes->rows = repalloc_huge(changes->rows,
-									  sizeof(RowChange) * (Size) changes->room);
+									  sizeof(RowChange) * (Size) changes->room * 2);
+		changes->room *= 2;
 	}
 	changes->rows[changes->n].now = *now;
 	changes->rows[changes->n++].before = *before;

@@ -73,8 +73,8 @@ add_group(StreamGroups *groups, uint64 digest, const int32 *streams, int n)
 
 	if (groups->ngroups == groups->room)
 	{
+		groups->groups = repalloc(groups->groups, sizeof(StreamGroup) * groups->room * 2);
 		groups->room *= 2;
-		groups->groups = repalloc(groups->groups, sizeof(StreamGroup) * groups->room);
 	}
 	group = &groups->groups[groups->ngroups];
 	group->n = n;
