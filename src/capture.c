@@ -330,6 +330,7 @@ join_gather(int32 source_id)
 	return true;
 }
 
+/* Note that a statement begins which the gather of the one around it has no part in. */
 static void
 begin_quiet(Gathering *gather)
 {
