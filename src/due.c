@@ -27,7 +27,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -36,7 +35,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "contact_lock.h"
@@ -80,45 +78,30 @@ ls_due_open(ContactSource *contacts, Snapshot snapshot)
 	return reader;
 }
 
-/* Begin to read what waits of a contact; stream_id 0: of all streams, else maybe of more. */
-static void
-start_entries(DueReader *reader, Datum key, int32 stream_id)
-{
-	ls_keyscan_narrow(reader->scan, stream_id == 0 ? InvalidAttrNumber : DUE_STREAM,
-					  stream_id);
-	ls_keyscan_start(reader->scan, key, NULL);
-}
-
-/* The next one and, unless that is NULL, where it is. */
-static bool
-next_entry(DueReader *reader, DueEntry *entry, ItemPointer place)
-{
-	TupleTableSlot *slot = ls_keyscan_next(reader->scan, NULL, place);
-	bool		isnull;
-
-	if (slot == NULL)
-		return false;
-	memset(entry, 0, sizeof(DueEntry));
-	entry->stream_id = DatumGetInt32(slot_getattr(slot, DUE_STREAM, &isnull));
-	entry->is_seed = DatumGetBool(slot_getattr(slot, DUE_IS_SEED, &isnull));
-	entry->run = DatumGetInt32(slot_getattr(slot, DUE_RUN, &isnull));
-	entry->at = DatumGetTimestampTz(slot_getattr(slot, DUE_AT, &isnull));
-	entry->arrival = DatumGetBool(slot_getattr(slot, DUE_ARRIVAL, &isnull));
-	entry->has_seed = entry->is_seed;
-	return true;
-}
-
 int
 ls_due_read(DueReader *reader, Datum key, int32 stream_id, DueEntry **entries)
 {
-	DueEntry	entry;
+	TupleTableSlot *slot;
+	ItemPointerData place;
 	int			n = 0;
 
-	start_entries(reader, key, stream_id);
-	while (next_entry(reader, &entry, NULL))
+	ls_keyscan_narrow(reader->scan, stream_id == 0 ? InvalidAttrNumber : DUE_STREAM,
+					  stream_id);
+	ls_keyscan_start(reader->scan, key, NULL);
+	while ((slot = ls_keyscan_next(reader->scan, NULL, &place)) != NULL)
 	{
+		DueEntry	entry = {0};
 		int			i;
+		bool		isnull;
 
+		entry.stream_id = DatumGetInt32(slot_getattr(slot, DUE_STREAM, &isnull));
+		entry.is_seed = DatumGetBool(slot_getattr(slot, DUE_IS_SEED, &isnull));
+		entry.run = DatumGetInt32(slot_getattr(slot, DUE_RUN, &isnull));
+		entry.at = DatumGetTimestampTz(slot_getattr(slot, DUE_AT, &isnull));
+		entry.arrival = DatumGetBool(slot_getattr(slot, DUE_ARRIVAL, &isnull));
+		entry.has_seed = entry.is_seed;
+		entry.places[0] = place;
+		ItemPointerSetInvalid(&entry.places[1]);
 		for (i = 0; i < n; i++)
 			if (reader->entries[i].stream_id == entry.stream_id)
 				break;
@@ -127,7 +110,12 @@ ls_due_read(DueReader *reader, Datum key, int32 stream_id, DueEntry **entries)
 			/* a seed of this run may stand beside what an earlier one left */
 			if (reader->entries[i].run < entry.run ||
 				(reader->entries[i].run == entry.run && !entry.is_seed))
+			{
+				entry.places[1] = reader->entries[i].places[0];
 				reader->entries[i] = entry;
+			}
+			else
+				reader->entries[i].places[1] = place;
 			reader->entries[i].has_seed = true;
 			continue;
 		}
@@ -163,59 +151,25 @@ drop_invisible(ContactSource *contacts, DueChange *changes, int n)
 }
 
 /*
- * Remove what waits of contacts and streams.  A contact may wait for a hundred
- * streams: the entries of one are found by both columns of the primary key, of
- * which the planner would have to be kept from another index.  Their places are
- * good while the snapshot is held under which they were found.
+ * Remove entries from where they were found.  To look for them once more, by a
+ * statement, costs as much as all else that waits of their contacts.
  */
 static void
-remove_entries(ContactSource *contacts, const DueChange *changes, int n)
+remove_entries(const DueChange *changes, int n)
 {
-	Snapshot	snapshot = NULL;
-	DueReader  *reader = NULL;
-	ItemPointer places = NULL;
-	int			nfound = 0;
-	int			room = 0;
+	Datum	   *tids = palloc_extended(sizeof(Datum) * 2 * (Size) Max(n, 1), MCXT_ALLOC_HUGE);
+	int			ntids = 0;
 
 	for (int i = 0; i < n; i++)
+		for (int k = 0; changes[i].is_removed && k < lengthof(changes[i].places); k++)
+			if (ItemPointerIsValid(&changes[i].places[k]))
+				tids[ntids++] = PointerGetDatum(&changes[i].places[k]);
+	if (ntids > 0)
 	{
-		if (!changes[i].is_removed)
-			continue;
-		if (snapshot == NULL)
-		{
-			CommandCounterIncrement();
-			snapshot = RegisterSnapshot(GetLatestSnapshot());
-			reader = ls_due_open(contacts, snapshot);
-		}
-		if (reader == NULL)
-			break;
-		start_entries(reader, changes[i].key, changes[i].stream_id);
-		while (true)
-		{
-			DueEntry	entry;
+		Datum		value = ls_owner_array(tids, NULL, ntids, TIDOID);
 
-			if (nfound == room)
-				places = room == 0 ? palloc(sizeof(ItemPointerData) * (room = 64)) :
-					repalloc_huge(places, sizeof(ItemPointerData) * (Size) (room *= 2));
-			if (!next_entry(reader, &entry, &places[nfound]))
-				break;
-			nfound += entry.stream_id == changes[i].stream_id;
-		}
+		ls_owner_run(OWNER_REMOVE_DUE, NULL, &value, NULL);
 	}
-	if (reader)
-		ls_due_close(reader);
-	if (nfound > 0)
-	{
-		Datum	   *tids = palloc_extended(sizeof(Datum) * (Size) nfound, MCXT_ALLOC_HUGE);
-		Datum		value;
-
-		for (int i = 0; i < nfound; i++)
-			tids[i] = PointerGetDatum(&places[i]);
-		value = ls_owner_array(tids, NULL, nfound, TIDOID);
-		ls_owner_run(OWNER_REMOVE_DUE, contacts, &value, NULL);
-	}
-	if (snapshot)
-		UnregisterSnapshot(snapshot);
 }
 
 /* Set what is to wait; is_seed: as seeds. */
@@ -264,7 +218,7 @@ ls_due_write(ContactSource *contacts, DueChange *changes, int n)
 	if (ls_owner_begin(&owner))
 	{
 		MemoryContextSwitchTo(context);
-		remove_entries(contacts, changes, n);
+		remove_entries(changes, n);
 		set_entries(contacts, changes, n, false);
 		ls_owner_end(&owner);
 	}

@@ -8,6 +8,7 @@
 #ifndef LS_DUE_H
 #define LS_DUE_H
 
+#include "storage/itemptr.h"
 #include "utils/snapshot.h"
 
 #include "catalog.h"
@@ -29,6 +30,7 @@ typedef struct DueEntry
 	bool		arrival;
 	bool		is_seed;
 	bool		has_seed;		/* there is one besides */
+	ItemPointerData places[2];	/* where it is, and the other of the two */
 } DueEntry;
 
 /* Reads the entries of contacts under a snapshot. */
@@ -54,7 +56,8 @@ typedef struct DueChange
 {
 	Datum		key;
 	int32		stream_id;
-	bool		is_removed;		/* the entries there are go, */
+	bool		is_removed;		/* the entries in these places go, */
+	ItemPointerData places[2];	/* as DueEntry has them */
 	bool		is_set;			/* and this one comes, or replaces that which
 								 * is no seed */
 	int32		run;
@@ -64,9 +67,9 @@ typedef struct DueChange
 
 /*
  * Write changes, in the order of the contacts' keys, each (contact, stream)
- * once; the contacts must be locked.  What is wanted of contacts that the
- * transaction cannot see, in REPEATABLE READ and above, is left out, as leads
- * are.
+ * once; the contacts must be locked, and the snapshot be held under which the
+ * places were found.  What is wanted of contacts that the transaction cannot
+ * see, in REPEATABLE READ and above, is left out, as leads are.
  */
 extern void ls_due_write(ContactSource *contacts, DueChange *changes, int n);
 

@@ -502,13 +502,14 @@ judge_and_deliver(Chunk *chunk)
 	judge_candidates(chunk, snapshot, false, &current);
 	judge_foreign(chunk, snapshot);
 	PopActiveSnapshot();
-	UnregisterSnapshot(snapshot);
 
 	ls_chunk_write_scores(chunk);
 	if (chunk->dues)
 		deliver_matches(chunk, VERDICT_CLOCK);
 	deliver_matches(chunk, VERDICT_MATCH);
 	ls_chunk_write_dues(chunk);
+	/* what was found under it stays where it is until here */
+	UnregisterSnapshot(snapshot);
 }
 
 /* Room for what is found out about the candidates. */

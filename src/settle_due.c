@@ -250,6 +250,8 @@ ls_chunk_write_dues(Chunk *chunk)
 		}
 		else if (is_match || settlement->is_tick)
 			change->is_removed = note->has_entry || (note->is_stale && settlement->is_tick);
+		if (change->is_removed)
+			memcpy(change->places, note->entry.places, sizeof(change->places));
 		if (change->is_removed || change->is_set)
 			n++;
 	}
