@@ -60,6 +60,7 @@ typedef struct Pairs
 	Datum	   *streams;		/* that match first */
 	Datum	   *leads;			/* where it has one */
 	bool	   *has_lead;
+	bool	   *is_leadless;	/* its contact has none, most likely */
 	bool	   *is_made;		/* by us: its event names the first stream */
 } Pairs;
 

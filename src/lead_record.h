@@ -44,8 +44,12 @@ typedef struct RecordReader RecordReader;
 extern RecordReader *ls_records_open(ContactSource *contacts, Snapshot snapshot,
 									 bool with_stages);
 
-/* The matches of a contact.  Good until the next call. */
-extern int	ls_records_read(RecordReader *reader, Datum key, LeadRecord **records);
+/*
+ * The matches of a contact.  Good until the next call.  *has_lead (may be NULL):
+ * has it any lead?
+ */
+extern int	ls_records_read(RecordReader *reader, Datum key, LeadRecord **records,
+							bool *has_lead);
 extern void ls_records_close(RecordReader *reader);
 
 /*
