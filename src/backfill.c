@@ -12,9 +12,10 @@
  *
  * Rows that were in flight when the stream was enabled are waited for once, before
  * the first part and when the beginning is on record, so that others see the wait;
- * every row that comes later is seen by the live path.  So what is on record counts only for the run of the stream, and the teams, that it was begun
- * for: where the rule was altered, the stream disabled and enabled, or another team
- * added, all begins again, with that wait.
+ * every row that comes later is seen by the live path.  So what is on record counts
+ * only for the run of the stream, and the teams, that it was begun for: where the
+ * rule was altered, the stream disabled and enabled, or another team added, all
+ * begins again, with that wait.
  *
  * Of a stream one part is worked on at a time.  Several calls share the parts.
  *
