@@ -12,10 +12,11 @@
  * they note is handed on to the statement around theirs, which goes back from
  * version to version until it meets one that is older than itself.
  *
- * Where no trigger sees updates, those within a statement that inserts have to
- * be looked for, lest the rows that they change are taken for new.  That goes
- * from the rows that were there before to what has become of them, so a row is
- * missed that comes from another contact, or goes to another partition.
+ * Where no trigger sees updates, or capture is off for them, those within a
+ * statement that inserts have to be looked for, lest the rows that they change
+ * are taken for new.  That goes from the rows that were there before to what has
+ * become of them, so a row is missed that comes from another contact, or goes to
+ * another partition.
  *
  * Rows that are settled one by one know of no other: then only the row at hand
  * is looked at.

@@ -522,7 +522,7 @@ was_there(const RowReading *reading, const ActivitySource *source, KeyScan *scan
 	Datum		value;
 
 	value = slot_getattr(before, source->contact_attno, &isnull);
-	if (isnull || !ls_keyscan_is_key(scan, value, reading->key))
+	if (isnull || !ls_keyscan_is_key(scan, value, reading->key_before))
 		return false;
 	if (source->time_attno != InvalidAttrNumber &&
 		!(ls_rowset_instant(source, row, reading->tz, &at) &&
@@ -536,9 +536,12 @@ was_there(const RowReading *reading, const ActivitySource *source, KeyScan *scan
 	return DatumGetBool(value) && !isnull;
 }
 
-/* Has a trigger updated a row in the statement that was there before? */
-static bool
-is_older(const RowReading *reading, const ActivitySource *source, KeyScan *scan)
+/*
+ * The version before the statement of a row that it has updated without being
+ * captured, in a trigger; NULL: there is none.
+ */
+static TupleTableSlot *
+find_older(const RowReading *reading, const ActivitySource *source, KeyScan *scan)
 {
 	UnseenChanges *unseen = reading->unseen;
 	bool		is_looked_at;
@@ -554,7 +557,7 @@ is_older(const RowReading *reading, const ActivitySource *source, KeyScan *scan)
 		unseen->relid = source->relid;
 		unseen->contact_attno = source->contact_attno;
 	}
-	return ls_changes_before(unseen->changes, scan, reading->stmt_cid, &is_looked_at) != NULL;
+	return ls_changes_before(unseen->changes, scan, reading->stmt_cid, &is_looked_at);
 }
 
 bool
@@ -572,10 +575,13 @@ ls_row_is_arriving(const RowReading *reading, const ActivitySource *source,
 		if (!is_looked_at)
 			return false;
 	}
-	if ((source->events & EVENT_UPDATE) == 0)
-		return before == NULL &&
-			!(ls_keyscan_row_is_update(scan) && is_older(reading, source, scan));
-	return before == NULL || !was_there(reading, source, scan, where, row, before);
+	/* where updates are captured, capture may have been off */
+	if (before == NULL && ls_keyscan_row_is_update(scan))
+		before = find_older(reading, source, scan);
+	if (before == NULL)
+		return true;
+	return (source->events & EVENT_UPDATE) != 0 &&
+		!was_there(reading, source, scan, where, row, before);
 }
 
 /* Take a row in, if it passes, and see whether it counts. */

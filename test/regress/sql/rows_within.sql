@@ -1,9 +1,9 @@
 --
 -- rows_within: rows that a user's trigger changes within an insert
 --
--- Of a kind that captures inserts alone: a row that was there before stays an old
--- one, whatever version of it the statement has made, and an inserted one is new
--- though it was updated at once.
+-- Of a kind that captures inserts alone, or while capture is off: a row that was there
+-- before stays an old one, whatever version of it the statement has made, and an
+-- inserted one is new though it was updated at once.
 --
 \pset format unaligned
 \pset tuples_only on
@@ -116,8 +116,51 @@ call insert_with('touch_all', '[17,18]', '/x');
 select m.contact_id, string_agg(m.stream, ' ' order by m.stream) from leadstream.matches m
 where m.contact_id between 15 and 18 group by 1 order by 1;
 
+-- Where updates are captured, those that capture is off for are none, and a row that
+-- followed its contact to another key is an old one.
+create table mail (id integer generated always as identity primary key,
+	contact_id integer references contact on update cascade,
+	at timestamptz not null default '2026-01-01 00:00Z', url text, n integer not null default 0);
+create index on mail (contact_id, at);
+select leadstream.attach_activity('mail', events => '{insert,update}');
+select leadstream.create_stream('mail', $$ exists(mail where url = '/x') and count(mail) < 100 $$, '{Sales}') is not null;
+insert into contact select i from generate_series(21, 28) i;
+insert into mail (contact_id, url) select i, case i when 26 then '/z' else '/x' end from generate_series(21, 28) i;
+select leadstream.enable('mail');
+create function quietly() returns trigger language plpgsql as $$
+begin
+	perform set_config('leadstream.capture', 'off', true);
+	update rows_within.mail set n = n + 1 where contact_id = new.contact_id;
+	perform set_config('leadstream.capture', 'on', true);
+	return null;
+end $$;
+
+\echo -- captured, none: the rows at /x were there
+create trigger a after insert on mail for each row execute function quietly();
+insert into mail (contact_id, url) values (21, '/y');
+create trigger b after insert on mail for each row execute function touch_all(mail);
+insert into mail (contact_id, url) values (22, '/y');
+drop trigger a on mail;
+insert into mail (contact_id, url) values (23, '/y');
+drop trigger b on mail;
+create trigger b after insert on mail for each row execute function rekey();
+insert into mail (contact_id, url) values (24, '/y');
+select m.contact_id from leadstream.matches m where m.stream = 'mail' order by 1;
+
+\echo -- captured, all: a row at /x is new, or was not there before
+insert into mail (contact_id, url) values (25, '/x');
+drop trigger b on mail;
+create trigger a after insert on mail for each row execute function rename(mail);
+insert into mail (contact_id, url) values (26, '/y');
+drop trigger a on mail;
+create trigger a after insert on mail for each row execute function quietly();
+insert into mail (contact_id, url) values (27, '/x');
+-- of another contact
+update mail set contact_id = 28 where contact_id = 22 and url = '/x';
+select m.contact_id from leadstream.matches m where m.stream = 'mail' order by 1;
+
 select leadstream.disable(stream) from leadstream.stream;
-select leadstream.detach(t) from unnest('{visit,page,contact}'::regclass[]) t;
+select leadstream.detach(t) from unnest('{visit,page,mail,contact}'::regclass[]) t;
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
 truncate leadstream.stream, leadstream.stream_team, leadstream.stream_version, leadstream.team, leadstream.stage;
 drop schema rows_within cascade;
