@@ -67,6 +67,15 @@ typedef struct QuietStatement
 
 static QuietStatement *top_quiet = NULL;
 
+static void
+end_quiet(void)
+{
+	QuietStatement *quiet = top_quiet;
+
+	top_quiet = quiet->around;
+	pfree(quiet);
+}
+
 /*
  * The streams that a statement without a gather began with.  A statement is
  * told by the command its rows were written in.
@@ -92,7 +101,7 @@ drop_gather(Gathering *gather)
 
 	/* what was stopped within it is over, too */
 	while (top_quiet && top_quiet->gather == gather)
-		top_quiet = top_quiet->around;
+		end_quiet();
 	if (gather->context)
 		MemoryContextDelete(gather->context);
 	pfree(gather);
@@ -122,7 +131,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId subid,
 		return;
 	ls_rekeyed_end(subid, event == SUBXACT_EVENT_ABORT_SUB ? InvalidSubTransactionId : parent);
 	while (event == SUBXACT_EVENT_ABORT_SUB && top_quiet && top_quiet->subid == subid)
-		top_quiet = top_quiet->around;
+		end_quiet();
 	for (QuietStatement *quiet = top_quiet; quiet && quiet->subid == subid; quiet = quiet->around)
 		quiet->subid = parent;
 	while (*link)
@@ -585,7 +594,7 @@ leadstream_capture(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigdata->tg_event))
 	{
 		if (gather && top_quiet && top_quiet->gather == gather)
-			top_quiet = top_quiet->around;
+			end_quiet();
 		else if (gather && --gather->opened == 0)
 			close_gather(gather);
 		return PointerGetDatum(NULL);

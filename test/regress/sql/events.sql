@@ -385,6 +385,22 @@ update visit set url = '/form/' || id where contact_id = 76;
 select * from news() where stream = 'quiet form';
 commit;
 drop trigger z_in_vain on visit;
+-- nor do many leave anything behind
+create function in_vain_often() returns trigger language plpgsql as $$
+begin
+	perform set_config('leadstream.capture', 'off', false);
+	for i in 1 .. 10000 loop
+		insert into events.visit (id) select 0 where false;
+	end loop;
+	perform set_config('leadstream.capture', 'on', false);
+	return null;
+end $$;
+create trigger z_in_vain after update on visit for each row execute function in_vain_often();
+begin;
+update visit set note = 'x' where id = 506;
+select used_bytes < 100000 as is_small from pg_backend_memory_contexts where name = 'TopTransactionContext';
+commit;
+drop trigger z_in_vain on visit;
 
 ---------------------------------------------------------------------------
 -- The clock
