@@ -389,7 +389,8 @@ drop_deleted(Delivery *delivery, Pairs *pairs, int *missing, int nmissing)
 
 /*
  * Be sure of no contact that it has no lead, but where it does no harm to be
- * wrong: a lead that is there after all would fire somebody's triggers in vain.
+ * wrong: a lead that is there after all would fire somebody's triggers in vain,
+ * or stop a subscriber, who is told of both.
  */
 static void
 doubt_leadless(Delivery *delivery, Pairs *pairs)
@@ -398,7 +399,7 @@ doubt_leadless(Delivery *delivery, Pairs *pairs)
 	{
 		if (!pairs->is_leadless[i])
 			continue;
-		if (ls_write_is_plain(delivery))
+		if (ls_write_is_silent(delivery))
 			return;
 		pairs->is_leadless[i] = false;
 	}
