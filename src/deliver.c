@@ -226,7 +226,6 @@ fold_pairs(Delivery *delivery, TeamMatch *rows, int nrows, Pairs *pairs)
 	pairs->streams = palloc(sizeof(Datum) * nrows);
 	pairs->leads = palloc(sizeof(Datum) * nrows);
 	pairs->has_lead = palloc(sizeof(bool) * nrows);
-	pairs->is_leadless = palloc(sizeof(bool) * nrows);
 	pairs->is_made = palloc0(sizeof(bool) * nrows);
 	for (int i = 0; i < nrows; i++)
 	{
@@ -253,7 +252,6 @@ fold_pairs(Delivery *delivery, TeamMatch *rows, int nrows, Pairs *pairs)
 		}
 		pairs->stages[pairs->count] = stage;
 		pairs->has_lead[pairs->count] = false;
-		pairs->is_leadless[pairs->count] = rows[i].match->is_leadless;
 		pairs->notes[pairs->count++] =
 			PointerGetDatum(cstring_to_text_with_len(note.data, note.len));
 		resetStringInfo(&note);
@@ -272,18 +270,19 @@ contact_end(Delivery *delivery, Pairs *pairs, int start)
 	return end;
 }
 
-/*
- * Look up the leads of pairs, as of this moment, but of contacts that have none,
- * most likely; is there any?
- */
+/* Look up the leads of pairs, as of this moment; is there any? */
 static bool
 find_leads(Delivery *delivery, Pairs *pairs)
 {
-	Snapshot	snapshot = NULL;
-	KeyScan    *scan = NULL;
+	Snapshot	snapshot;
+	KeyScan    *scan;
 	bool		any = false;
 	int			end;
 
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = ls_keyscan_open(ls_catalog_relid("lead"), LEAD_CONTACT,
+						   delivery->contacts->key_base, InvalidAttrNumber, snapshot);
 	for (int start = 0; start < pairs->count; start = end)
 	{
 		TupleTableSlot *lead;
@@ -291,15 +290,6 @@ find_leads(Delivery *delivery, Pairs *pairs)
 		end = contact_end(delivery, pairs, start);
 		for (int i = start; i < end; i++)
 			pairs->has_lead[i] = false;
-		if (pairs->is_leadless[start])
-			continue;
-		if (scan == NULL)
-		{
-			CommandCounterIncrement();
-			snapshot = RegisterSnapshot(GetLatestSnapshot());
-			scan = ls_keyscan_open(ls_catalog_relid("lead"), LEAD_CONTACT,
-								   delivery->contacts->key_base, InvalidAttrNumber, snapshot);
-		}
 		ls_keyscan_start(scan, pairs->keys[start], NULL);
 		while ((lead = ls_keyscan_next(scan, NULL, NULL)) != NULL)
 		{
@@ -317,11 +307,8 @@ find_leads(Delivery *delivery, Pairs *pairs)
 			}
 		}
 	}
-	if (scan)
-	{
-		ls_keyscan_close(scan);
-		UnregisterSnapshot(snapshot);
-	}
+	ls_keyscan_close(scan);
+	UnregisterSnapshot(snapshot);
 	return any;
 }
 
@@ -387,24 +374,6 @@ drop_deleted(Delivery *delivery, Pairs *pairs, int *missing, int nmissing)
 	return kept;
 }
 
-/*
- * Be sure of no contact that it has no lead, but where it does no harm to be
- * wrong: a lead that is there after all would fire somebody's triggers in vain,
- * or stop a subscriber, who is told of both.
- */
-static void
-doubt_leadless(Delivery *delivery, Pairs *pairs)
-{
-	for (int i = 0; i < pairs->count; i++)
-	{
-		if (!pairs->is_leadless[i])
-			continue;
-		if (ls_write_is_silent(delivery))
-			return;
-		pairs->is_leadless[i] = false;
-	}
-}
-
 /* Make the leads that are missing; returns their number. */
 static uint64
 make_leads(Delivery *delivery, Pairs *pairs)
@@ -413,7 +382,6 @@ make_leads(Delivery *delivery, Pairs *pairs)
 	int			nmissing = 0;
 	uint64		nmade;
 
-	doubt_leadless(delivery, pairs);
 	hold_leads(delivery, pairs);
 	for (int i = 0; i < pairs->count; i++)
 		if (!pairs->has_lead[i])
@@ -427,10 +395,7 @@ make_leads(Delivery *delivery, Pairs *pairs)
 		ls_new_leads_made(delivery->hand_out, delivery->notify);
 	/* others may have made them; triggers kept, changed or deleted them */
 	if (nmade != nmissing || !ls_write_is_plain(delivery))
-	{
-		memset(pairs->is_leadless, false, sizeof(bool) * pairs->count);
 		hold_leads(delivery, pairs);
-	}
 	return nmade;
 }
 

@@ -19,7 +19,6 @@ typedef struct DeliverMatch
 	const StreamRow *stream;
 	TimestampTz matched_at;
 	Jsonb	   *evidence;		/* what made it: see evidence.h; or NULL */
-	bool		is_leadless;	/* its contact has no lead, most likely */
 } DeliverMatch;
 
 typedef struct DeliverCounts

@@ -60,7 +60,6 @@ typedef struct Pairs
 	Datum	   *streams;		/* that match first */
 	Datum	   *leads;			/* where it has one */
 	bool	   *has_lead;
-	bool	   *is_leadless;	/* its contact has none, most likely */
 	bool	   *is_made;		/* by us: its event names the first stream */
 } Pairs;
 
@@ -72,9 +71,6 @@ extern uint64 ls_write_leads(Delivery *delivery, Pairs *pairs, const int *missin
 
 /* Does nothing but the rows themselves come of the leads and events written? */
 extern bool ls_write_is_plain(Delivery *delivery);
-
-/* And is it nobody's business where a lead is met that was there? */
-extern bool ls_write_is_silent(Delivery *delivery);
 
 /* Write the matches of leads that are there; returns their number. */
 extern uint64 ls_write_matches(Delivery *delivery, Pairs *pairs, TeamMatch *rows, int nrows);

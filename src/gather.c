@@ -167,7 +167,6 @@ ls_gather_candidate(Gathering *gather, RowFacts *row, int32 stream_id,
 	candidate->origin = row->origin;
 	candidate->is_several = row->is_elsewhere;
 	candidate->is_found = false;
-	candidate->is_leadless = false;
 }
 
 /* Make room for as many candidates again. */

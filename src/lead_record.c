@@ -44,14 +44,11 @@ ls_records_open(ContactSource *contacts, Snapshot snapshot, bool with_stages)
 }
 
 int
-ls_records_read(RecordReader *reader, Datum key, LeadRecord **records,
-				bool *has_lead)
+ls_records_read(RecordReader *reader, Datum key, LeadRecord **records)
 {
 	TupleTableSlot *slot;
 	int			n = 0;
 
-	if (has_lead)
-		*has_lead = false;
 	ls_keyscan_start(reader->leads, key, NULL);
 	while ((slot = ls_keyscan_next(reader->leads, NULL, NULL)) != NULL)
 	{
@@ -63,8 +60,6 @@ ls_records_read(RecordReader *reader, Datum key, LeadRecord **records,
 		TimestampTz stage_at = stage ?
 			DatumGetTimestampTz(slot_getattr(slot, LEAD_STAGE_AT, &isnull)) : 0;
 
-		if (has_lead)
-			*has_lead = true;
 		if (reader->matches == NULL)
 			reader->matches = ls_keyscan_open(ls_catalog_relid("lead_match"), LEAD_MATCH_LEAD,
 											  INT8OID, InvalidAttrNumber, reader->snapshot);

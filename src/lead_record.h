@@ -44,12 +44,8 @@ typedef struct RecordReader RecordReader;
 extern RecordReader *ls_records_open(ContactSource *contacts, Snapshot snapshot,
 									 bool with_stages);
 
-/*
- * The matches of a contact.  Good until the next call.  *has_lead (may be NULL):
- * has it any lead?
- */
-extern int	ls_records_read(RecordReader *reader, Datum key, LeadRecord **records,
-							bool *has_lead);
+/* The matches of a contact.  Good until the next call. */
+extern int	ls_records_read(RecordReader *reader, Datum key, LeadRecord **records);
 extern void ls_records_close(RecordReader *reader);
 
 /*

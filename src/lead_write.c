@@ -87,13 +87,6 @@ ls_write_is_plain(Delivery *delivery)
 	return get_writer(delivery, DELIVERY_LEADS) && get_writer(delivery, DELIVERY_EVENTS);
 }
 
-bool
-ls_write_is_silent(Delivery *delivery)
-{
-	return ls_write_is_plain(delivery) &&
-		!ls_writer_is_decoded(get_writer(delivery, DELIVERY_LEADS));
-}
-
 void
 ls_write_end(Delivery *delivery)
 {

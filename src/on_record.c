@@ -83,18 +83,14 @@ is_idle(Chunk *chunk, int i, TimestampTz since)
 
 /*
  * Drop those of a contact's candidates, from start to end, whose streams it
- * has the matches of.  Where there is no lead, that is kept in mind: deliver.c
- * need not look again.
+ * has the matches of.
  */
 static void
 drop_recorded_of_contact(Chunk *chunk, RecordReader *reader, int start, int end)
 {
 	LeadRecord *records;
-	bool		has_lead;
-	int			n = ls_records_read(reader, chunk->candidates[start].key, &records, &has_lead);
+	int			n = ls_records_read(reader, chunk->candidates[start].key, &records);
 
-	for (int i = start; i < end && !has_lead; i++)
-		chunk->candidates[i].is_leadless = true;
 	for (int i = start; i < end && n > 0; i++)
 	{
 		TimestampTz since;

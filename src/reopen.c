@@ -44,7 +44,7 @@ find_closed(ContactSource *contacts, ReopenRequest *requests, int n)
 		ReopenRequest *request = &requests[i];
 
 		if (i == 0 || request->lead_id != requests[i - 1].lead_id)
-			nrecords = ls_records_read(reader, request->match->key, &records, NULL);
+			nrecords = ls_records_read(reader, request->match->key, &records);
 		request->old_stage = NULL;
 		for (int r = 0; r < nrecords; r++)
 			if (records[r].lead_id == request->lead_id &&

@@ -27,7 +27,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -385,12 +384,6 @@ ls_writer_begin(const char *table, const ContactSource *contacts,
 		return NULL;
 	}
 	return writer;
-}
-
-bool
-ls_writer_is_decoded(RowWriter *writer)
-{
-	return RelationIsLogicallyLogged(writer->rel);
 }
 
 void

@@ -47,7 +47,4 @@ extern int	ls_writer_write(RowWriter *writer, Datum **columns, bool **nulls, int
 							Datum *ids, int *left);
 extern void ls_writer_end(RowWriter *writer);
 
-/* Does whoever follows the log see also what was written in vain? */
-extern bool ls_writer_is_decoded(RowWriter *writer);
-
 #endif							/* LS_ROW_WRITER_H */

@@ -474,8 +474,6 @@ deliver_matches(Chunk *chunk, Verdict verdict)
 		matches[n].matched_at = verdict == VERDICT_CLOCK ?
 			chunk->dues[i].matched_at : chunk->clock;
 		matches[n].evidence = NULL;
-		/* where time makes leads, those that come second are not sure of it */
-		matches[n].is_leadless = candidate->is_leadless && chunk->dues == NULL;
 		matched[n++] = candidate;
 	}
 	/* no row is behind what time has made */

@@ -32,7 +32,6 @@ typedef struct Candidate
 	uint16		origin;			/* index into origins */
 	bool		is_several;		/* digest: of more rows than that one */
 	bool		is_found;		/* looked up by settle.c */
-	bool		is_leadless;	/* the contact had no lead when on_record.c looked */
 } Candidate;
 
 /* The stream_id of a group, and back. */
