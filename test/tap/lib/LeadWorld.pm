@@ -233,6 +233,8 @@ sub scan_log
 		next if $is_expected->($c);
 		# it makes way for whoever waits for its lock, and says so
 		next if $c->{text} eq 'canceling autovacuum task';
+		# he who was to be killed has ended by himself
+		next if $c->{text} =~ /^PID \d+ is not a PostgreSQL/;
 		my $key = "$c->{app} $c->{level} $c->{state} $c->{text}";
 		$key =~ s/\d+/N/g;
 		next if $seen{$key}++;
