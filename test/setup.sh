@@ -178,6 +178,8 @@ setup_end() {
     while IFS= read -r pidfile; do
       as "$bindir/pg_ctl" -D "$(dirname "$pidfile")" -m immediate -s stop >/dev/null 2>&1
     done < <(find "$work" -name postmaster.pid 2>/dev/null)
+    # tests that ran beside others end with their server
+    wait
     [ "$keep" = 1 ] || rm -rf "$work"
   fi
   exit "$rc"
