@@ -56,7 +56,14 @@ searchable_text(Operand *operand, Oid collation)
 	return sql;
 }
 
-/* Refuse a pattern that would raise an error when it meets a row. */
+/*
+ * Bytes of a pattern.  like compares each of them at each place of a text, which
+ * nothing can cancel, and goes one call deeper for every %; a regular expression
+ * takes its time to compile, in every session.
+ */
+#define MAX_PATTERN_LENGTH	1000
+
+/* Refuse a pattern that would raise an error, or halt, when it meets a row. */
 static void
 check_pattern(RuleOp op, const Operand *pattern, Oid collation)
 {
@@ -69,6 +76,13 @@ check_pattern(RuleOp op, const Operand *pattern, Oid collation)
 				 errdetail("%s is not known before the row comes, so it cannot be checked now.",
 						   ls_bind_what(pattern)),
 				 errhint("contains, starts with and ends with take fields too.")));
+	if (strlen(pattern->sql) > MAX_PATTERN_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("pattern is too long"),
+				 errdetail("It has %zu bytes; the limit is %d.",
+						   strlen(pattern->sql), MAX_PATTERN_LENGTH),
+				 errhint("contains, starts with and ends with take longer texts.")));
 	if (op == RULE_OP_LIKE || op == RULE_OP_ILIKE)
 	{
 		for (p = pattern->sql; *p; p++)

@@ -257,6 +257,12 @@ foreach my $case (
 }
 is( sqlstate(run_psql('example', "begin; select leadstream.create_team(repeat('x', $limit{'name of a stream, segment, score set, score rule or team'}));")),
 	'none', 'limit: name of a team');
+foreach my $more (0, 1)
+{
+	my $length = $limit{'pattern of `like`, `ilike`, `~` or `~*`'} + $more;
+	is(sqlstate(run_psql('example', "select leadstream.check_rule('email like ''" . 'x' x $length . "''')")),
+		$more ? '54000' : 'none', "limit: a pattern of $length bytes");
+}
 
 # --------------------------------------------------------------------------
 # The errors

@@ -108,6 +108,8 @@ select * from problem('name like email');
 select * from problem('name like ''a\''');
 select * from problem('name ~ ''(''');
 select * from problem('name ~* ''[''');
+select * from unnest('{like,ilike,~,~*}'::text[]) op, unnest('{1000,1001}'::integer[]) n, problem('name ' || op || ' ''' || repeat('a', n) || '''');
+select * from problem('name contains ''' || repeat('%', 1001) || ''' or name starts with ''' || repeat('%', 1001) || '''');
 select * from problem('nickname like ''a%''');
 select * from problem('nickname contains ''a''');
 select * from problem('nickname starts with ''a''');

@@ -48,9 +48,15 @@ select count(*) from leadstream.verify('twice');
 -- What may be written may be judged.
 select leadstream.create_stream('deep', (repeat('not (', 47) || 'country = ''SE'' or not exists(visit where url = ''/deep'')' || repeat(')', 47))::leadstream.rule, '{Sales}') > 0 as made;
 select leadstream.enable('deep');
+-- patterns as long and as deep as they may be
+select leadstream.create_stream('pattern', ('exists(visit where url like ''' || repeat('%a', 499) || '%b'' and url ilike ''' || repeat('%A', 499) || '%B'' and url ~ '''
+	|| repeat('(', 499) || 'ab' || repeat(')', 499) || ''')')::leadstream.rule, '{Sales}') > 0 as made;
+select leadstream.enable('pattern');
 set max_stack_depth = '200kB';
 update contact set country = 'NO' where id <= 3;
-insert into visit values (1, default, '/deep');
+insert into visit values (1, default, '/deep'), (2, default, repeat('a', 100000) || 'b'), (3, default, repeat('a', 100000));
+select contact_id from leadstream.matches where stream = 'pattern';
+select leadstream.fetch_history('pattern');
 select leadstream.fetch_history('deep');
 select contact_id from leadstream.matches where stream = 'deep';
 select count(*) > 50 as is_explained from leadstream.explain('deep', 1);
