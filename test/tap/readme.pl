@@ -664,8 +664,8 @@ my %provoke = (
 			"a int, b int, primary key (a, b)); select leadstream.attach_contacts('c')",
 			"a int primary key, b int not null); select leadstream.attach_contacts('c', key => 'b')",
 			"a int primary key, b int unique); select leadstream.attach_contacts('c', key => 'b')" ] },
-	'54000 too long, too many parts, too many digits' => {
-		rule => [ "name = '" . 'x' x 70000 . "'", 'age in (1' . ',1' x 10000 . ')', 'age = ' . '1' x 101 ] },
+	'54000 too long, too many parts, too many digits, too long a pattern' => {
+		rule => [ "name = '" . 'x' x 70000 . "'", 'age in (1' . ',1' x 10000 . ')', 'age = ' . '1' x 101, "name like '" . 'x' x 1001 . "'" ] },
 	'54001 nested too deeply' => { rule => $deep },
 	'55000 no contacts table is attached' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
