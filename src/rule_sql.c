@@ -633,10 +633,26 @@ ls_rule_to_period_sql(const BoundRule *bound, const char *account,
 					parts.from.data, parts.where.data);
 }
 
+/* The period that is one instant; none comes after the last that there is. */
+static SqlPeriod
+instant_period(TimestampTz at)
+{
+	SqlPeriod	period = {at, DT_NOEND};
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("at must be finite"),
+				 errdetail("It is %s.", ls_instant_to_text(at))));
+	if (IS_VALID_TIMESTAMP(at + 1))
+		period.upto = at + 1;
+	return period;
+}
+
 char *
 ls_rule_to_instant_sql(const BoundRule *bound, const char *account, TimestampTz at)
 {
-	SqlPeriod	period = {at, at + 1};
+	SqlPeriod	period = instant_period(at);
 	SqlContext	cxt = {.bound = bound, .period = &period};
 	TimelineSql parts;
 
@@ -657,7 +673,7 @@ ls_rule_to_instant_sql(const BoundRule *bound, const char *account, TimestampTz 
 char *
 ls_rule_to_score_sql(const BoundRule *bound, const char *account, TimestampTz at)
 {
-	SqlPeriod	period = {at, at + 1};
+	SqlPeriod	period = instant_period(at);
 	SqlContext	cxt = {.bound = bound, .period = &period};
 	TimelineSql parts;
 	ListCell   *lc;

@@ -170,6 +170,11 @@ begin
 			using errcode = 'invalid_parameter_value',
 				  detail = format('They are %s and %s.', start, upto);
 	end if;
+	if upto < start then
+		raise exception 'the period ends before it begins'
+			using errcode = 'invalid_parameter_value',
+				  detail = format('It is from %s to %s.', start, upto);
+	end if;
 	if score_set is not null then
 		perform leadstream._score_set(score_history.score_set, for_change => false);
 	end if;
@@ -187,7 +192,7 @@ begin
 			where upper(p.part) <= upto and not upper_inc(p.part)
 			union all
 			select start, 0
-			where contact is not null and start <= upto
+			where contact is not null
 		), level as (
 			select s.at, sum(sum(s.points)) over (order by s.at)::bigint as points
 			from step s group by s.at

@@ -406,7 +406,8 @@ my %provoke = (
 	'22023 a period that ends before it begins' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "select leadstream.$name$arguments, '2024-05-02', '2024-05-01')") } q{simulate('exists(visit)'},
-			q{simulate_daily('exists(visit)'}, q{compare_rules('on', 'true'} },
+			q{simulate_daily('exists(visit)'}, q{compare_rules('on', 'true'},
+			q{score_history(1, null} },
 	'22023 an infinite period' => {
 		simulate_daily => [ q{select leadstream.simulate_daily('true', '-infinity', '2024-05-01')},
 			q{select leadstream.simulate_daily('true', '2024-05-01', 'infinity')} ] },

@@ -51,6 +51,18 @@ select leadstream.attach_contacts('contact'), leadstream.attach_activity('visit'
 select call_all(true);
 select attached, count(*) > 80 as many, count(*) > count(problem) as some_good from called group by 1 order by 1;
 select * from called where problem like 'XX%';
+-- instants at the ends of time, and beyond
+create function problem(call text) returns text language plpgsql as $$
+begin
+	execute call;
+	return 'none';
+exception when others then
+	return sqlstate || ' ' || sqlerrm;
+end
+$$;
+select at, problem(format('select leadstream._instant_sql(''exists(visit within 1 day)'', %L)', at)) as instant_sql,
+	problem(format('select leadstream._score_sql(''score() > 0'', %L)', at)) as score_sql
+from unnest('{-infinity,4714-11-24 00:00+00 BC,294276-12-31 23:59:59.999999+00,infinity}'::timestamptz[]) at;
 
 -- what concerns a row: of which table, and whose
 insert into contact values (1, 'SE');

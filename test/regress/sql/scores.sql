@@ -127,6 +127,8 @@ select pg_temp.fails($$select * from leadstream.explain_score(77)$$);
 select contact_id, points from leadstream.list_scores(null) order by 1;
 select contact_id, points from leadstream.list_scores('engagement', '2024-05-30 08:00:00+00') order by 1;
 select contact_id, points from leadstream.list_scores('engagement', '2024-05-30 08:00:00.000001+00') order by 1;
+-- the first and the last instant
+select at, count(*) from unnest('{4714-11-24 00:00+00 BC,294276-12-31 23:59:59.999999+00}'::timestamptz[]) at, leadstream.list_scores('engagement', at) group by at order by at;
 select count(*) as differ from contact c, leadstream.list_scores(null) l
 where l.contact_id = c.id::text and not leadstream.is_match(format('score() = %s', l.points)::leadstream.rule, c.id);
 -- for a rule builder

@@ -109,6 +109,8 @@ select contact, points, as_of, next_at from kept;
 select * from leadstream.score_history(1, since => '2024-03-31', until => '2024-12-31');
 select * from leadstream.score_history(2, 'default', since => '2024-05-01 12:00', until => '2024-07-30 10:00:00.000001');
 select * from leadstream.score_history('1', since => 'infinity');
+select * from leadstream.score_history('1', since => '2024-09-01 00:00:00.000001+00');
+select * from leadstream.score_history('1', since => '2024-09-01 00:00+00');
 
 --
 -- What changes of contacts and rows, both ways.
