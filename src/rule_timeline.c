@@ -728,6 +728,11 @@ leadstream_timeline_of(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		PG_RETURN_NULL();
+	/* a timeline from there on has no stretch at all */
+	if (TIMESTAMP_IS_NOEND(PG_GETARG_TIMESTAMPTZ(2)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("since must not be infinity")));
 	bound = ls_rule_bind(ls_segments_put(PG_GETARG_RULE_P(0), ls_guc_account, NULL), contacts,
 						 ls_catalog_activities());
 	ls_rule_check_rights(bound);

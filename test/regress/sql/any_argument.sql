@@ -51,6 +51,15 @@ select leadstream.attach_contacts('contact'), leadstream.attach_activity('visit'
 select call_all(true);
 select attached, count(*) > 80 as many, count(*) > count(problem) as some_good from called group by 1 order by 1;
 select * from called where problem like 'XX%';
+
+-- what concerns a row: of which table, and whose
+insert into contact values (1, 'SE');
+insert into visit (contact_id) values (1);
+select leadstream._look_up('nothing', v) from visit v;
+select leadstream._look_up('nothing', null::visit);
+select leadstream._look_up('visit', c) from contact c;
+select leadstream._look_up(null, c) from contact c;
+select leadstream._look_up('visit', row(1, 2));
 -- instants at the ends of time, and beyond
 create function problem(call text) returns text language plpgsql as $$
 begin
@@ -61,17 +70,9 @@ exception when others then
 end
 $$;
 select at, problem(format('select leadstream._instant_sql(''exists(visit within 1 day)'', %L)', at)) as instant_sql,
-	problem(format('select leadstream._score_sql(''score() > 0'', %L)', at)) as score_sql
+	problem(format('select leadstream._score_sql(''score() > 0'', %L)', at)) as score_sql,
+	problem(format('select leadstream._timeline_of(''count(visit within 1 day) > 0'', 1::bigint, %L)', at)) as timeline_of
 from unnest('{-infinity,4714-11-24 00:00+00 BC,294276-12-31 23:59:59.999999+00,infinity}'::timestamptz[]) at;
-
--- what concerns a row: of which table, and whose
-insert into contact values (1, 'SE');
-insert into visit (contact_id) values (1);
-select leadstream._look_up('nothing', v) from visit v;
-select leadstream._look_up('nothing', null::visit);
-select leadstream._look_up('visit', c) from contact c;
-select leadstream._look_up(null, c) from contact c;
-select leadstream._look_up('visit', row(1, 2));
 -- the clock
 set leadstream.clock = 'infinity';
 set leadstream.clock = 'tomorrow';
