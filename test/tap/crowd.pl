@@ -3,6 +3,8 @@
 # In READ COMMITTED and REPEATABLE READ single rows meet neither deadlocks nor
 # serialization failures of ours.  A count that many reach together is reached by
 # one, and where it is not reached there is no lead.
+#
+# LS_CROWD_ROWS: of each session, 150 if not said.
 
 use strict;
 use warnings;
@@ -15,7 +17,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $nrows = $ENV{LS_CROWD_ROWS} || 150;    # of each session
+my $nrows = $ENV{LS_CROWD_ROWS} || 150;
+my $ncounted = int($nrows / 6);    # contacts to count for
 
 my $node = PostgreSQL::Test::Cluster->new('crowd');
 $node->init;
@@ -36,7 +39,7 @@ $LeadWorld::streams{hundred} = [
 ];
 $node->safe_psql('postgres', sprintf q{select leadstream.create_stream('hundred', $$%s$$, '%s')}, @{ $LeadWorld::streams{hundred} }[0, 2]);
 enable_streams($node);
-$node->safe_psql('postgres', 'insert into contact (id) select i from generate_series(1, 2000) i');
+$node->safe_psql('postgres', 'insert into contact (id) select i from generate_series(1, ' . (2 * $nrows + $ncounted) . ') i');
 
 # All of them at one contact, then at the next: each is done with a row when it is.
 my $dir = $node->basedir;
@@ -46,7 +49,7 @@ append_to_file("$dir/same.script", q{
 	insert into form (contact_id, name) values (:n, 'demo');
 });
 append_to_file("$dir/count.script", qq{
-	\\set c random(1001, 1000 + $nrows / 6)
+	\\set c 2 * $nrows + random(1, $ncounted)
 	insert into visit (contact_id, url) values (:c, '/many');
 });
 
@@ -71,7 +74,7 @@ foreach my $level ('read committed', 'repeatable read')
 	is($node->safe_psql('postgres', "select count(*) from leadstream.matches where stream = 'demo'"), $first, "$level: each has one lead");
 	crowd('count', $level, 0);
 	# 16 rows for each of six contacts are 96, so that some have a hundred; and then all
-	my ($least, $most) = $level eq 'read committed' ? (1, $nrows / 6 - 1) : ($nrows / 6) x 2;
+	my ($least, $most) = $level eq 'read committed' ? (1, $ncounted - 1) : ($ncounted) x 2;
 	is($node->safe_psql('postgres', "select count(*) between $least and $most from leadstream.matches where stream = 'hundred'"),
 		't', "$level: between $least and $most have a hundred");
 }
