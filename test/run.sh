@@ -83,9 +83,10 @@ packages=()
 if [ $shell = 0 ]; then
   packages+=(postgresql-%-pgtap libtap-parser-sourcehandler-pgtap-perl libipc-run-perl '?postgresql-%-cron')
 fi
-# what applications are written with, for the tap tests client_*
+# what makes up queries, and what applications are written with, for the tap tests
+# smith and client_*
 if [ $shell = 0 ] && [[ " ${suites[*]} " == *' tap '* ]]; then
-  packages+=('?python3-psycopg' '?python3-psycopg2' '?python3-sqlalchemy' '?pgbouncer' '?libpostgresql-jdbc-java'
+  packages+=('?sqlsmith' '?python3-psycopg' '?python3-psycopg2' '?python3-sqlalchemy' '?pgbouncer' '?libpostgresql-jdbc-java'
     '?default-jdk-headless=javac' '?nodejs=node' '?npm=npm')
 fi
 setup_packages "${packages[@]}"

@@ -204,7 +204,7 @@ sub read_log
 				};
 				push @complaints, $current;
 			}
-			elsif ($level =~ /^(DETAIL|HINT|CONTEXT|STATEMENT|QUERY)$/)
+			elsif ($level =~ /^(DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LOCATION)$/)
 			{
 				$current->{rest} .= "$level: $text\n" if $current;
 			}
