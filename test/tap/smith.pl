@@ -64,7 +64,7 @@ my $ours = join '|', map { quotemeta basename $_ } glob "$FindBin::Bin/../../src
 my @complaints;
 foreach my $c (LeadWorld::read_log($node->logfile))
 {
-	my ($file) = $c->{rest} =~ /LOCATION:  \w+, ([\w.]+):\d+/;
+	my ($file) = $c->{rest} =~ /LOCATION: +\w+, ([\w.]+):\d+/;
 	next if $c->{text} !~ /terminated by signal/ && ($c->{state} !~ /^XX/ || ($file // '') !~ /^(?:$ours)$/);
 	push @complaints, "$c->{text}\n$c->{rest}";
 }
