@@ -3,7 +3,7 @@
 # error, and the leads are as before.  Where there is no sqlsmith, it is skipped.
 #
 # LS_SMITH_QUERIES: how many each, 300 if not said; LS_SMITH_SEED: the first of the
-# seeds, 1 if not said.  A full run takes half an hour:
+# seeds, 1 if not said.  The hundred thousand of a full run:
 #   LS_SMITH_QUERIES=35000 test/run.sh --limit 3600 tap smith
 
 use strict;
