@@ -286,10 +286,7 @@ ls_chunk_expand(Chunk *chunk, Snapshot snapshot)
 	if (scan)
 		ls_keyscan_close(scan);
 	close_reader(&reader);
-	chunk->candidates = result.candidates;
-	chunk->streams = result.streams;
-	chunk->places = result.places;
-	chunk->verdicts = result.verdicts;
-	chunk->count = result.count;
+	/* the whole of it: what was known of candidates goes by their places */
+	*chunk = result;
 	(void) ls_chunk_drop_recorded(chunk, true);
 }
