@@ -101,11 +101,7 @@ begin
 		perform leadstream._adopt_lead_tables();
 	end if;
 	perform leadstream._create_lead_trigger();
-	perform leadstream._create_lead_views();
-	perform leadstream._create_score_view();
-	perform leadstream._create_report_views();
-	perform leadstream._secure_lead_tables();
-	perform leadstream._grant_lead_tables();
+	perform leadstream._create_views();
 	insert into leadstream.stage (stage, position, is_closed)
 	select v.* from (values ('MQL', 1, false), ('SQL', 2, false), ('Opportunity', 3, false),
 							('Won', 4, true), ('Lost', 5, true)) as v

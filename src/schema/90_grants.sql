@@ -9,6 +9,8 @@ revoke execute on function
 	leadstream.attach_contacts(regclass, name, name, name, name, name, name, text),
 	leadstream.attach_activity(regclass, name, text, name, leadstream.rule, name, boolean, text[]),
 	leadstream.detach(regclass),
+	leadstream.drop_views(),
+	leadstream.create_views(),
 	leadstream.create_stream(text, leadstream.rule, text[], text, interval),
 	leadstream.alter_stream(text, leadstream.rule, text[], text, text, interval, boolean),
 	leadstream.drop_stream(text),

@@ -165,7 +165,7 @@ as $$
 	where _access_rights.access = 'admin'
 	  and r.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
 	  and (r.proname not like '\_%' or r.proname in ('_tick', '_hold_contacts', '_await_scores', '_backfill', '_begin_rescore', '_walk_scores'))
-	  and r.proname not in ('attach_contacts', 'attach_activity', 'detach',
+	  and r.proname not in ('attach_contacts', 'attach_activity', 'detach', 'drop_views', 'create_views',
 							'grant_access', 'revoke_access')
 $$;
 comment on function leadstream._access_rights(text) is

@@ -472,7 +472,7 @@ my %provoke = (
 			q{delete from leadstream.feed; select * from leadstream.leads_since()} ] },
 	'42501 no EXECUTE on the function, or no rights on a table it writes' => {
 		all => [ map { "set role nobody; select leadstream.$_" } q{attach_contacts('contact')}, q{attach_activity('visit')},
-			q{detach('visit')}, q{create_stream('x', 'true')}, q{alter_stream('off')}, q{enable('off')}, q{disable('on')},
+			q{detach('visit')}, q{drop_views()}, q{create_views()}, q{create_stream('x', 'true')}, q{alter_stream('off')}, q{enable('off')}, q{disable('on')},
 			q{clear('off')}, q{fetch_history('on')}, q{drop_stream('off')}, q{create_team('x')}, q{drop_team('idle')},
 			q{create_segment('x', 'true')}, q{alter_segment('low')}, q{drop_segment('lower')},
 			q{create_score_set('x')}, q{alter_score_set('set')}, q{drop_score_set('set')}, q{enable_score_set('set')}, q{disable_score_set('set')},
@@ -660,6 +660,7 @@ my %provoke = (
 		alter_segment => [ q{select leadstream.alter_segment('low', 'segment(''low'')')},
 			q{select leadstream.alter_segment('low', 'segment(''lower'')')} ] },
 	'42P16 no primary key, one of several columns, or a `key` that is not unique and not null' => {
+		create_views => 'alter table contact drop constraint contact_pkey cascade; select leadstream.create_views()',
 		attach_contacts => [ map { "$detached create table c ($_;" }
 			"a int); select leadstream.attach_contacts('c')",
 			"a int, b int, primary key (a, b)); select leadstream.attach_contacts('c')",
@@ -671,7 +672,7 @@ my %provoke = (
 	'55000 no contacts table is attached' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "$detached select leadstream.$name$arguments") } q{create_stream('x', 'true')}, q{create_score_set('x')}, q{attach_activity('spare')},
-			q{check_rule('true')}, q{preview('true')}, q{explain('on', 1)}, q{create_lead(1, 'one')} },
+			q{drop_views()}, q{create_views()}, q{check_rule('true')}, q{preview('true')}, q{explain('on', 1)}, q{create_lead(1, 'one')} },
 	'55000 contacts have accounts and `leadstream.account` is empty' => {
 		map { my ($name, $arguments) = /(\w+)(.*)/;
 			($name => "\\c accounts\nbegin; select leadstream.$name$arguments") } q{create_team('x')}, q{create_stream('x', 'true')}, q{create_score_set('x')},

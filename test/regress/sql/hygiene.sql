@@ -67,7 +67,7 @@ order by 1;
 create temporary table listed (kind text, name name);
 -- changes something, or shows what others may not see: granted by name
 insert into listed select 'acts', unnest('{
-	attach_contacts,attach_activity,detach,create_stream,alter_stream,drop_stream,enable,disable,clear,
+	attach_contacts,attach_activity,detach,drop_views,create_views,create_stream,alter_stream,drop_stream,enable,disable,clear,
 	drop_segment,alter_segment,create_segment,create_score_set,alter_score_set,drop_score_set,enable_score_set,disable_score_set,
 	create_score_rule,alter_score_rule,drop_score_rule,enable_score_rule,disable_score_rule,fetch_history,create_team,drop_team,create_lead,move,index_streams,tick,tick_batches,_tick,
 	alter_team,activate_team,deactivate_team,create_sales_user,alter_sales_user,activate_sales_user,deactivate_sales_user,drop_sales_user,
@@ -84,7 +84,7 @@ insert into listed select 'acts', unnest('{
 insert into listed select 'step', unnest('{
 	_execute_for_contacts,_create_event_views,_create_history_views,_create_funnel_views,_create_count_views,_create_report_views,
 	_hold_sales_user,
-	_secure_lead_tables,_grant_lead_tables,_create_lead_tables,_create_due_table,_create_score_table,_create_score_view,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_triggers,_drop_triggers,
+	_secure_lead_tables,_grant_lead_tables,_create_lead_tables,_create_due_table,_create_score_table,_create_score_view,_adopt_lead_tables,_create_lead_trigger,_create_lead_views,_create_views,_create_triggers,_drop_triggers,
 	_set_team_active,_set_sales_user_active,_set_member_paused,_set_hidden,_hold,_member,_hold_stage,_own_stages,_place_stage,
 	_await_lead_writers,_rename_stage,_lead,_note_event,_merge_leads,
 	_hold_segments,_hold_scores,_lock_scores,_segment,_score_set,_set_score_set,_set_score_rule,_score_changed,_rescore_kinds,_raise_score_version,_renew_stream,_stream,_enabled_stream,_stream_at_rest,_meet_tables,_team_ids,_set_teams,_await_writers}'::name[]);
