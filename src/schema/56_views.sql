@@ -30,7 +30,7 @@ begin
 	perform leadstream._raise_not_attached();
 	-- it returns rows of the type that a view has
 	drop function if exists leadstream.board_at(timestamptz);
-	select string_agg(c.oid::regclass::text, ', ') into views
+	select string_agg(c.oid::regclass::text, ', ' order by c.relname) into views
 	from pg_class c
 	where c.relnamespace = 'leadstream'::regnamespace and c.relkind = 'v'
 	  -- a policy names it, and it names no contact
