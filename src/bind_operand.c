@@ -363,7 +363,9 @@ ls_bind_column_path(BindContext *cxt, Oid relid, const char *alias,
 						   name, quote_identifier(name), quote_identifier(name)) :
 				 is_kind ?
 				 errdetail("\"%s\" is a kind of activity; write exists(%s) or count(%s) to speak of its rows.",
-						   name, quote_identifier(name), quote_identifier(name)) : 0,
+						   name, quote_identifier(name), quote_identifier(name)) :
+				 quote_identifier(name) != name ?
+				 errdetail("In double quotes stands a name; a text stands in single quotes.") : 0,
 				 errhint("%s", namelist_hint(&names,
 											 psprintf("Fields of %s", get_rel_name(relid))))));
 	}

@@ -31,6 +31,12 @@ static const char *const word_tests[] = {
 	"like", "ilike", "with", "contains", "between", NULL
 };
 
+static const char *const aggregates[] = {
+	"exists", "count", "sum", "avg", "min", "max", "first", "last", NULL
+};
+static const char inside_aggregate[] =
+	"Inside the parentheses of an aggregate come the kind, where, within, older than, in this order, as in count(page_visit where url like '/pricing%' within 7 days).";
+
 /* Operators that other languages have. */
 static const struct
 {
@@ -88,14 +94,14 @@ ls_rule_shown(const char *text, int len)
 const char *
 ls_rule_hint(const RuleParser *parser)
 {
-	char	   *words[3];
+	char	   *words[lengthof(parser->recent)];
 	const char *token;
 	const char *previous;
 	const char *before;
 	const char *hint;
 	int			i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < (int) lengthof(words); i++)
 	{
 		char	   *p;
 
@@ -120,8 +126,16 @@ ls_rule_hint(const RuleParser *parser)
 		strcmp(token, "older") == 0)
 	{
 		if (!wants_operand(previous) && !wants_condition(previous))
-			return "Inside the parentheses of an aggregate come the kind, where, within, older than, in this order, as in count(page_visit where url like '/pricing%' within 7 days).";
+			return inside_aggregate;
 	}
+	if (strcmp(before, "(") == 0 && is_one_of(words[3], aggregates) && is_name(previous) &&
+		(is_name(token) || is_one_of(token, word_tests)))
+		return inside_aggregate;
+	if (strcmp(previous, "(") == 0 && is_name(token) &&
+		(strcmp(before, "segment") == 0 || strcmp(before, "score") == 0))
+		return psprintf("The name stands in single quotes, as in %s('name').", before);
+	if (previous[0] == '\0' && (token[0] == '{' || token[0] == '['))
+		return "The JSON of a rule is cast by way of jsonb: '...'::jsonb::leadstream.rule.";
 
 	if (token[0] == '"')
 		return "Double quotes are for names; write a literal in single quotes.";

@@ -61,7 +61,7 @@ typedef struct RuleParser
 	char	   *buffer;			/* flex's own copy of the text */
 	int			comment_depth;
 	int			open;			/* parentheses */
-	RuleToken	recent[3];		/* the current token, and those before it */
+	RuleToken	recent[4];		/* the current token, and those before it */
 } RuleParser;
 
 /* rule_scan.l */

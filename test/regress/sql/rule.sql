@@ -191,6 +191,8 @@ insert into wrong (source) values
 	('count(*) > 3'), ('lower(a) = ''x'''), ('now() > a'), ('today() > a'), ('Foo.bar(a)'),
 	('a in ''x'''), ('a in month'), ('a in last'), ('a contains (1)'), ('a starts ''x'''), ('a like'), ('a between 1'), ('a between 1, 2'),
 	('a = where'), ('distinct = 1'), ('older = 1'), ('a = 1 and null = 2'),
+	('exists(k a = 1)'), ('sum(k.a b)'), ('exists(k between now - 7 days and now)'), ('(k a)'), ('segment(k)'), ('score(k) > 1'),
+	('{"combinator": "and", "rules": []}'), ('[]'), ('a = {'),
 	('a equals 1'), ('a b'), ('a = 1 b = 2'), ('a = ''x'' ''y'''), ('a = b c'),
 	('a. = 1'), ('a.1 = 1'), ('a[x] = 1'), ('a[-1] = 1'), ('a[1.5] = 1'), ('a[9999999999] = 1'), ('"" = 1'),
 	('count(k)'), ('sum(k.a) and b'), ('5'), ('''x'' or a'), ('now'), ('not today'), ('(''x'')'),
