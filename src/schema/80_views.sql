@@ -21,19 +21,35 @@ comment on function leadstream._lead_counts() is
 -- Rows come to the streams by triggers, which somebody may have dropped, or
 -- disabled for a load.
 create view leadstream._silent_table as
-	select r.kind, case when count(g.oid) = 0 then format('table %I.%I has no trigger leadstream_capture', n.nspname, c.relname)
+with attached as (
+	select null as kind, q.contacts as relation from leadstream.contact_source q
+	union all
+	select a.kind, a.activity from leadstream.activity_source a
+),
+silent as (
+	select r.relation, r.kind, case when count(g.oid) = 0 then format('table %I.%I has no trigger leadstream_capture', n.nspname, c.relname)
 						else format('trigger leadstream_capture of table %I.%I is disabled', n.nspname, c.relname) end as problem
-	from (
-		select null as kind, q.contacts as relation from leadstream.contact_source q
-		union all
-		select a.kind, a.activity from leadstream.activity_source a
-	) as r
+	from attached r
 	join pg_class c on c.oid = r.relation
 	join pg_namespace n on n.oid = c.relnamespace
 	left join pg_trigger g on g.tgrelid = r.relation
 		and g.tgfoid = 'leadstream.capture()'::regprocedure and g.tgtype & 1 = 1
-	group by r.kind, n.nspname, c.relname
-	having coalesce(bool_and(g.tgenabled = 'D'), true);
+	group by r.relation, r.kind, n.nspname, c.relname
+	having coalesce(bool_and(g.tgenabled = 'D'), true)
+)
+select s.kind, s.problem from silent s
+union all
+-- a partition by itself, whose trigger cannot be dropped
+select r.kind, format('trigger leadstream_capture of partition %s is disabled', min(format('%I.%I', n.nspname, c.relname)))
+	|| case when count(distinct p.relid) > 1 then format(', and of %s more', count(distinct p.relid) - 1) else '' end
+from attached r
+cross join lateral pg_partition_tree(r.relation) p
+join pg_class c on c.oid = p.relid
+join pg_namespace n on n.oid = c.relnamespace
+join pg_trigger g on g.tgrelid = p.relid and g.tgparentid <> 0
+	and g.tgfoid = 'leadstream.capture()'::regprocedure and g.tgtype & 1 = 1
+where g.tgenabled = 'D' and not exists (select from silent s where s.relation = r.relation)
+group by r.kind;
 comment on view leadstream._silent_table is
 'the attached tables whose rows nobody tells of, and why; kind is null for the contacts';
 

@@ -241,6 +241,9 @@ values
 	('drop trigger leadstream_open on visit; drop trigger leadstream_settle on visit'),
 	('drop trigger leadstream_capture on visit'),
 	('alter table visit disable trigger user'),
+	('alter table page_1 disable trigger user'),
+	('alter table page_1 disable trigger user; alter table page_2 disable trigger user'),
+	('alter table page disable trigger user'),
 	('drop view leadstream.board, leadstream.leads, leadstream.matches cascade'),
 	('create index on leadstream.lead (created_at); alter table leadstream.lead add score integer, add note text default ''x''');
 \echo
