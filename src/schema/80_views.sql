@@ -37,11 +37,16 @@ silent as (
 	group by r.relation, r.kind, n.nspname, c.relname
 	having coalesce(bool_and(g.tgenabled = 'D'), true)
 )
-select s.kind, s.problem from silent s
+select s.kind, s.problem, false as is_gone from silent s
+union all
+select r.kind, case when r.kind is null then 'the contacts table was dropped'
+					else format('the table of kind "%s" was dropped', r.kind) end, true
+from attached r
+where not exists (select from pg_class c where c.oid = r.relation)
 union all
 -- a partition by itself, whose trigger cannot be dropped
 select r.kind, format('trigger leadstream_capture of partition %s is disabled', min(format('%I.%I', n.nspname, c.relname)))
-	|| case when count(distinct p.relid) > 1 then format(', and of %s more', count(distinct p.relid) - 1) else '' end
+	|| case when count(distinct p.relid) > 1 then format(', and of %s more', count(distinct p.relid) - 1) else '' end, false
 from attached r
 cross join lateral pg_partition_tree(r.relation) p
 join pg_class c on c.oid = p.relid
@@ -51,7 +56,7 @@ join pg_trigger g on g.tgrelid = p.relid and g.tgparentid <> 0
 where g.tgenabled = 'D' and not exists (select from silent s where s.relation = r.relation)
 group by r.kind;
 comment on view leadstream._silent_table is
-'the attached tables whose rows nobody tells of, and why; kind is null for the contacts';
+'the attached tables whose rows nobody tells of, and why; kind is null for the contacts; is_gone: there is no such table any more';
 
 create view leadstream.streams with (security_barrier) as
 with silent as materialized (select * from leadstream._silent_table)
@@ -60,7 +65,8 @@ select s.stream_id, s.stream, s.description, s.rule::text as rule, s.is_enabled,
 				 from leadstream.stream_team st
 				 join leadstream.team t on t.team_id = st.team_id
 				 where st.stream_id = s.stream_id), '') as teams,
-	   coalesce(leadstream.rule_problem(s.rule, s.account),
+	   coalesce(case when t.is_gone then t.problem end,
+				leadstream.rule_problem(s.rule, s.account),
 				t.problem) as problem,
 	   case when has_table_privilege(to_regclass('leadstream.lead_match'), 'SELECT') is not false
 			then coalesce(c.leads, 0) end as lead_count,
@@ -69,9 +75,9 @@ select s.stream_id, s.stream, s.description, s.rule::text as rule, s.is_enabled,
 from leadstream.stream s
 left join leadstream._lead_counts() c on c.stream_id = s.stream_id
 left join lateral (
-	select n.problem from silent n
+	select n.problem, n.is_gone from silent n
 	where n.kind is null or n.kind = any (leadstream.rule_kinds(s.rule))
-	order by n.kind nulls first
+	order by n.is_gone desc, n.kind nulls first
 	limit 1
 ) as t on true
 where coalesce(s.account = any ((select leadstream.accounts_in_sight())::text[]), true);
