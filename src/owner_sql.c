@@ -369,29 +369,27 @@ static const StatementText statements[OWNER_STATEMENTS] = {
 	},
 
 	/*
-	 * Seeds of contacts of which more is known, and then the markers, of
-	 * streams that have been seeded: streams.  A marker that came in between
-	 * still stands against its seed.  One stream after the other, for an array
-	 * tempts the planner to walk all of the primary key for each.
+	 * Seeds of contacts of which more is known, and markers, of streams that
+	 * have been seeded: streams.  A marker that comes in between still stands
+	 * against its seed.  One stream after the other, for an array tempts the
+	 * planner to walk all of the primary key for each; and what stands beside
+	 * what is told by reading all that waits of the stream once, for to look it
+	 * up is to read all that waits of the contact.
 	 */
 	[OWNER_DROP_SEEDS] = {
 		{INT4ARRAYOID},
-		"delete from leadstream.due d where d.ctid = any (array("
-		"select s.ctid from unnest($1) as p (stream_id)"
-		" cross join lateral (select w.ctid from leadstream.due w"
-		"  where w.stream_id = p.stream_id and w.is_seed is not false"
-		"  and exists (select from leadstream.due o"
-		"   where o.contact_id % w.contact_id and o.stream_id + 0 = w.stream_id"
-		"   and not o.is_seed and o.run = w.run offset 0) offset 0) s))"
-	},
-	[OWNER_DROP_MARKERS] = {
-		{INT4ARRAYOID},
-		"delete from leadstream.due d where d.ctid = any (array("
-		"select w.ctid from leadstream.due w"
-		" where w.at = 'infinity' and w.stream_id + 0 = any ($1)"
-		" and not exists (select from leadstream.due o"
-		"  where o.contact_id % w.contact_id and o.stream_id + 0 = w.stream_id"
-		"  and o.is_seed offset 0) for update skip locked))"
+		"with pair as materialized (select g.* from unnest($1) as p (stream_id)"
+		" cross join lateral (select min(o.ctid) filter (where o.is_seed) as seed,"
+		"   min(o.ctid) filter (where not o.is_seed and o.at = 'infinity') as marker"
+		"  from (select w.*, w.ctid from leadstream.due w"
+		"   where w.stream_id = p.stream_id offset 0) o"
+		"  group by o.contact_id, o.run"
+		"  having count(*) > 1 or bool_or(not o.is_seed and o.at = 'infinity')) g) "
+		"delete from leadstream.due d where d.ctid = any ("
+		"array(select p.seed from pair p where p.seed is not null) || "
+		"array(select w.ctid from leadstream.due w"
+		" where w.ctid = any (array(select p.marker from pair p where p.marker is not null))"
+		" for update skip locked))"
 	},
 
 	/*

@@ -382,8 +382,7 @@ finish_seeding(ContactSource *contacts, Datum *streams, Datum *runs, int n, Datu
 
 	if (ls_owner_begin(&owner))
 	{
-		ls_owner_run(OWNER_DROP_SEEDS, contacts, &ids, NULL);
-		ls_owner_run(OWNER_DROP_MARKERS, contacts, &ids, NULL);
+		ls_owner_run(OWNER_DROP_SEEDS, NULL, &ids, NULL);
 		if (SPI_execute_with_args(psprintf("delete from leadstream.due d where d.is_seed and d.stream_id = any ($1) and not exists ("
 										   "select from leadstream.stream_team t where t.stream_id = d.stream_id and not exists ("
 										   "select from leadstream.lead l join leadstream.lead_match m on m.lead_id = l.lead_id"

@@ -317,6 +317,22 @@ select leadstream.tick() as leads;
 select count(*) as waiting from leadstream.due where contact_id = 50;
 drop role regress_ls_clock;
 
+-- seeding reads what waits of the stream, not all that waits of its contacts: twenty that wait for fifty others
+insert into contact select i, 'many' from generate_series(1001, 1020) i;
+insert into leadstream.due (contact_id, stream_id, is_seed, run, at, arrival)
+select i, -s, false, 1, '2050-01-01', false from generate_series(1001, 1020) i, generate_series(1, 50) s;
+select stream('wait too', 'email = ''many'' and exists(mail_sent) and not exists(mail_open within 90 days)');
+-- of ten of them something is known before, of ten only that they have to be looked at
+insert into mail_open (contact_id, at) select i, '2032-04-01' from generate_series(1001, 1020) i;
+insert into mail_sent (contact_id, at) select i, '2032-04-01' from generate_series(1001, 1010) i;
+select count(*) filter (where at < 'infinity') as known, count(*) filter (where at = 'infinity') as never from waits where stream = 'wait too';
+begin;
+select leadstream.tick() as leads;
+select idx_tup_fetch < 400 as is_little from pg_stat_xact_all_tables where relid = 'leadstream.due'::regclass;
+commit;
+select d.is_seed, d.at, count(*) from leadstream.due d join leadstream.stream s using (stream_id) where s.stream = 'wait too' group by 1, 2;
+delete from leadstream.due where stream_id < 0;
+
 select leadstream.disable(stream) from leadstream.stream where is_enabled \g /dev/null
 select count(*) as waiting from leadstream.due;
 reset leadstream.clock;
