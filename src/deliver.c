@@ -270,17 +270,25 @@ contact_end(Delivery *delivery, Pairs *pairs, int start)
 	return end;
 }
 
-/* Look up the leads of pairs, as of this moment; is there any? */
+/*
+ * Look up the leads of pairs, as of this moment; is there any?  In a first look
+ * (is_first) also those that are being made by others, which is noted.
+ */
 static bool
-find_leads(Delivery *delivery, Pairs *pairs)
+find_leads(Delivery *delivery, Pairs *pairs, bool is_first)
 {
+	SnapshotData dirty;
 	Snapshot	snapshot;
 	KeyScan    *scan;
 	bool		any = false;
 	int			end;
 
 	CommandCounterIncrement();
-	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	InitDirtySnapshot(dirty);
+	dirty.curcid = InvalidCommandId;	/* none of our rows is too new */
+	snapshot = is_first ? &dirty : RegisterSnapshot(GetLatestSnapshot());
+	if (is_first)
+		pairs->is_met = false;
 	scan = ls_keyscan_open(ls_catalog_relid("lead"), LEAD_CONTACT,
 						   delivery->contacts->key_base, InvalidAttrNumber, snapshot);
 	for (int start = 0; start < pairs->count; start = end)
@@ -296,11 +304,14 @@ find_leads(Delivery *delivery, Pairs *pairs)
 			bool		isnull;
 			int64		lead_id = DatumGetInt64(slot_getattr(lead, LEAD_ID, &isnull));
 			int32		team_id = DatumGetInt32(slot_getattr(lead, LEAD_TEAM, &isnull));
+			bool		is_coming = is_first && TransactionIdIsValid(dirty.xmin);
 
 			for (int i = start; i < end; i++)
 			{
 				if (DatumGetInt32(pairs->teams[i]) != team_id)
 					continue;
+				if (is_coming)
+					pairs->is_met = true;
 				pairs->leads[i] = Int64GetDatum(lead_id);
 				pairs->has_lead[i] = true;
 				any = true;
@@ -308,7 +319,8 @@ find_leads(Delivery *delivery, Pairs *pairs)
 		}
 	}
 	ls_keyscan_close(scan);
-	UnregisterSnapshot(snapshot);
+	if (!is_first)
+		UnregisterSnapshot(snapshot);
 	return any;
 }
 
@@ -320,7 +332,7 @@ hold_leads(Delivery *delivery, Pairs *pairs)
 	int			end;
 
 	/* mostly there are none: then there is no need to look twice */
-	if (!find_leads(delivery, pairs))
+	if (!find_leads(delivery, pairs, true))
 		return;
 	locker = ls_row_lock_begin(ls_catalog_relid("lead"), LEAD_CONTACT,
 							   delivery->contacts->key_base, LockTupleKeyShare);
@@ -335,7 +347,7 @@ hold_leads(Delivery *delivery, Pairs *pairs)
 			(void) ls_row_lock(locker, pairs->keys[start]);
 	}
 	ls_row_lock_end(locker);
-	(void) find_leads(delivery, pairs);
+	(void) find_leads(delivery, pairs, false);
 }
 
 /*

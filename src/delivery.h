@@ -61,6 +61,7 @@ typedef struct Pairs
 	Datum	   *leads;			/* where it has one */
 	bool	   *has_lead;
 	bool	   *is_made;		/* by us: its event names the first stream */
+	bool		is_met;			/* others are making leads of some */
 } Pairs;
 
 /*

@@ -290,7 +290,8 @@ ls_write_leads(Delivery *delivery, Pairs *pairs, const int *missing, int nmissin
 	int			nleft;
 
 	memcpy(left, missing, sizeof(int) * nmissing);
-	nleft = write_leads(delivery, pairs, left, nmissing);
+	/* a row that is deleted again is told to whoever follows the log */
+	nleft = pairs->is_met ? nmissing : write_leads(delivery, pairs, left, nmissing);
 	return nmissing - nleft + (nleft > 0 ? insert_leads(delivery, pairs, left, nleft) : 0);
 }
 

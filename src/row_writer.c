@@ -18,7 +18,9 @@
  * Others may write the same unique key: people by hand, who lock no contact.
  * The index is told to put up with that, as it is for a deferrable constraint,
  * and says so.  Such a row is deleted again and left to the caller, who may
- * insert it by a statement that waits for the other to end.
+ * insert it by a statement that waits for the other to end.  Logical decoding
+ * tells of both, of a row whose key another has: so the caller looks before for
+ * what others are writing, and only who comes between his look and ours is met.
  *
  *-------------------------------------------------------------------------
  */
