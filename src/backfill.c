@@ -10,12 +10,13 @@
  * one goes on.  Leads are made once, by whomever, so no more is needed to be right:
  * a part that is done twice, or done by fetch_history() meanwhile, adds nothing.
  *
- * Rows that were in flight when the stream was enabled are waited for once, before
- * the first part and when the beginning is on record, so that others see the wait;
- * every row that comes later is seen by the live path.  So what is on record counts
- * only for the run of the stream, and the teams, that it was begun for: where the
- * rule was altered, the stream disabled and enabled, or another team added, all
- * begins again, with that wait.
+ * Rows that were in flight when the stream was enabled are waited for once, in a
+ * transaction of its own between the one that puts the beginning on record and the
+ * first part, so that others see the wait, and its end; every row that comes later
+ * is seen by the live path.  So what is on record counts only for the run of the
+ * stream, and the teams, that it was begun for: where the rule was altered, the
+ * stream disabled and enabled, or another team added, all begins again, with that
+ * wait.
  *
  * Of a stream one part is worked on at a time.  Several calls share the parts.
  *
@@ -103,6 +104,18 @@ write_beginning(const StreamRow *row, const char *account)
 						   4, types, values, NULL);
 }
 
+/* Put on record that those who were writing when it began have ended. */
+static void
+write_waited(int32 stream_id)
+{
+	static Oid	types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(stream_id)};
+
+	(void) ls_owner_run_on("stream_backfill",
+						   "update leadstream.stream_backfill b set is_waited = true where b.stream_id = $1",
+						   1, types, values, NULL);
+}
+
 /* Put on record that a part is done. */
 static void
 write_progress(int32 stream_id, const WalkPart *part, uint64 leads, TimestampTz since)
@@ -114,7 +127,7 @@ write_progress(int32 stream_id, const WalkPart *part, uint64 leads, TimestampTz 
 	if (part->position)
 		values[1] = CStringGetTextDatum(part->position);
 	(void) ls_owner_run_on("stream_backfill",
-						   "update leadstream.stream_backfill b set position = $2, is_waited = true,"
+						   "update leadstream.stream_backfill b set position = $2,"
 						   " is_done = $2 is null, done = b.done + $3, lead_count = b.lead_count + $4,"
 						   " worked = b.worked + (clock_timestamp() - $5), updated_at = clock_timestamp() "
 						   "where b.stream_id = $1",
@@ -147,8 +160,8 @@ need_stream(int32 stream_id)
 
 /*
  * _backfill(stream_id integer, batch integer, is_new boolean) -> bigint: make the
- * leads of the next contacts, or put on record that all begins; returns how many
- * leads, or null if there are no more contacts.  Who is new begins again where all
+ * leads of the next contacts, or put on record that all begins, or wait for those who
+ * were writing then; returns how many leads, or null if there are no more contacts.  Who is new begins again where all
  * was done before he came.
  */
 Datum
@@ -164,7 +177,6 @@ leadstream_backfill(PG_FUNCTION_ARGS)
 	const char *account;
 	Backfill	backfill;
 	WalkPart	part;
-	List	   *tables = NIL;
 	List	   *pasts;
 	uint64		leads = 0;
 
@@ -198,12 +210,14 @@ leadstream_backfill(PG_FUNCTION_ARGS)
 	}
 	if (!backfill.is_waited)
 	{
-		tables = ls_past_wait(&id, 1);
-		since = GetCurrentTimestamp();
+		(void) ls_past_wait(&id, 1);
+		write_waited(stream_id);
+		SPI_finish();
+		PG_RETURN_INT64(0);
 	}
-	pasts = ls_past_hold(&id, 1, tables);
+	pasts = ls_past_hold(&id, 1, NIL);
 	row = ls_past_stream(linitial(pasts));
-	/* if it was altered while we waited, the next call begins anew */
+	/* if it was altered meanwhile, the next call begins anew */
 	if (row->run == run)
 	{
 		ls_walk_next(ls_catalog_need_contacts(), account, backfill.position, batch, false, false,

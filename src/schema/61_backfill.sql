@@ -21,7 +21,7 @@ create function leadstream._backfill(stream_id integer, batch integer, is_new bo
 language c volatile strict parallel unsafe
 as 'MODULE_PATHNAME', 'leadstream_backfill';
 comment on function leadstream._backfill(integer, integer, boolean) is
-'makes the leads of the past of the next contacts, or puts on record that it begins; returns how many, or null if there are no more contacts; called by backfill()';
+'makes the leads of the past of the next contacts, or puts on record that it begins, or waits for who was writing then; returns how many, or null if there are no more contacts; called by backfill()';
 revoke execute on function leadstream._backfill(integer, integer, boolean) from public;
 
 create procedure leadstream.backfill(name text, batch integer default 10000, inout leads bigint default null)

@@ -236,7 +236,8 @@ create procedure half() language plpgsql as $$
 begin
 	delete from leadstream.stream_backfill;
 	commit;
-	for i in 0 .. 2 loop
+	-- it begins, it has waited, and then two batches
+	for i in 0 .. 3 loop
 		perform leadstream._backfill((select stream_id from leadstream.stream where stream = 's1'), 4, i = 0);
 		commit;
 	end loop;
@@ -288,6 +289,7 @@ select leadstream._backfill(0, 1, true);
 call leadstream.backfill('s2', 7);
 delete from leadstream.stream_backfill;
 select leadstream._backfill(stream_id, 4, true) is not null as made from leadstream.stream where stream = 's2';
+select leadstream._backfill(stream_id, 4, false) is not null as made from leadstream.stream where stream = 's2';
 select leadstream._backfill(stream_id, 4, false) is not null as made from leadstream.stream where stream = 's2';
 insert into contact values ('2025-12-31', 'SE'), ('2027-01-01', 'SE');
 insert into visit (contact, at, url) values ('2025-12-31', '2026-03-29 01:00Z', '/p1'), ('2027-01-01', '2026-03-29 01:00Z', '/p1');
