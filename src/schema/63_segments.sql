@@ -160,18 +160,19 @@ $$;
 comment on function leadstream._rule_users(text[], text[], text, boolean) is
 'the streams, segments and score rules whose rule names one of these segments or score sets, or (not direct) is changed with them by whatever names one';
 
--- None of those that bind may be lost by a change of what they name.
-create function leadstream._bound_users(segments text[], scores text[], account text, direct boolean)
-returns text[]
+-- Streams get a new version of their rule, and none of those that bind may be lost
+-- by a change of what they name: so who they are is found before it.
+create function leadstream._find_users(segments text[], scores text[], account text, direct boolean,
+									   out streams integer[], out bound text[])
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-	select coalesce(array_agg(u.title), '{}')
+	select coalesce(array_agg(u.stream_id) filter (where u.stream_id is not null), '{}'),
+		   coalesce(array_agg(u.title) filter (where leadstream.rule_problem(u.rule, account) is null), '{}')
 	from leadstream._rule_users(segments, scores, account, direct) u
-	where leadstream.rule_problem(u.rule, account) is null
 $$;
-comment on function leadstream._bound_users(text[], text[], text, boolean) is
-'the users of these segments or score sets that bind as they are';
+comment on function leadstream._find_users(text[], text[], text, boolean) is
+'the streams that speak of these segments or score sets, and those among all their users that bind as they are';
 
 create function leadstream._renew_stream(s leadstream.stream, new_rule leadstream.rule) returns void
 language plpgsql volatile
@@ -333,10 +334,8 @@ begin
 	end if;
 
 	if is_other or is_renamed then
-		users := array(select u.stream_id
-					   from leadstream._rule_users(array[name], '{}', g.account, direct => not is_other) u
-					   where u.stream_id is not null);
-		bound := leadstream._bound_users(array[name], '{}', g.account, direct => not is_other);
+		select u.streams, u.bound into users, bound
+		from leadstream._find_users(array[name], '{}', g.account, direct => not is_other) u;
 	end if;
 	update leadstream.segment o
 	set segment = case when is_renamed then new_name else o.segment end,

@@ -82,15 +82,11 @@ comment on function leadstream._check_points(integer) is
 -- Every change of what a set is worth: who speaks of it is found before, and
 -- looked after behind it.
 create function leadstream._score_users(of_set leadstream.score_set, out streams integer[], out bound text[])
-language plpgsql stable
+language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-begin
-	select coalesce(array_agg(u.stream_id) filter (where u.stream_id is not null), '{}'),
-		   coalesce(array_agg(u.title) filter (where leadstream.rule_problem(u.rule, of_set.account) is null), '{}')
-	into streams, bound
-	from leadstream._rule_users('{}', array[of_set.score_set], of_set.account, direct => false) u;
-end
+	select u.streams, u.bound
+	from leadstream._find_users('{}', array[of_set.score_set], of_set.account, direct => false) u
 $$;
 comment on function leadstream._score_users(leadstream.score_set) is
 'the streams that speak of the score of a set, and those among all its users that bind';

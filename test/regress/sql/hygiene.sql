@@ -92,7 +92,7 @@ insert into listed select 'step', unnest('{
 insert into listed select 'reads', unnest('{
 	_rename_columns,_lost_columns,
 	overview,_overview_tables,_overview_streams,_overview_leads,_overview_clock,
-	_rules,_rule_users,_bound_users,_check_users,_score_users,_score_rule,_sound_scores,explain_score,list_scores,verify_scores,score_history,_score_sql,
+	_rules,_rule_users,_find_users,_check_users,_score_users,_score_rule,_sound_scores,explain_score,list_scores,verify_scores,score_history,_score_sql,
 	teams_in_sight,is_in_sight,accounts_in_sight,scores_in_sight,check_sight,_caller,_access_roles,_access_rights,_check_access,_check_grantor,_has_right,_is_member,
 	builder_fields,_builder_field,compare_rules,simulate_daily,simulate,_segments_of,_expand_rule,rule_kinds,check_rule,check_only,rule_problem,rule_sql,is_match,explain,timeline,preview,verify,clock,current_account,session_cache,
 	leads_since,lead_channel,_read_cursor,_begin_cursor,
