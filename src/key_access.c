@@ -9,8 +9,8 @@
  *
  * A statement of one row opens several scans, so what was chosen is remembered
  * in the session, to be had again without opening all indexes of the table.  It
- * is good until a message comes that the table, the index, or all, may have
- * changed, and not remembered where another snapshot might choose otherwise.
+ * is forgotten when a message comes that the table, the index, or all, may have
+ * changed or gone, and not remembered where another snapshot might choose otherwise.
  *
  *-------------------------------------------------------------------------
  */
@@ -180,7 +180,6 @@ typedef struct ChoiceKey
 typedef struct Choice
 {
 	ChoiceKey	id;				/* hash key */
-	bool		is_good;
 	Oid			index;			/* InvalidOid: none */
 	KeyAccess	access;			/* without the open index */
 } Choice;
@@ -198,16 +197,13 @@ forget_choices(Datum arg, Oid relid)
 	hash_seq_init(&status, choices);
 	while ((choice = hash_seq_search(&status)) != NULL)
 		if (relid == InvalidOid || choice->id.relid == relid || choice->index == relid)
-			choice->is_good = false;
+			(void) hash_search(choices, &choice->id, HASH_REMOVE, NULL);
 }
 
+/* A choice, or room for one; NULL: there is none.  Good until a message comes. */
 static Choice *
-find_choice(Oid relid, AttrNumber key_attno, Oid key_type, AttrNumber time_attno)
+find_choice(const ChoiceKey *id, HASHACTION action)
 {
-	ChoiceKey	id;
-	bool		found;
-	Choice	   *choice;
-
 	if (choices == NULL)
 	{
 		HASHCTL		ctl;
@@ -220,52 +216,50 @@ find_choice(Oid relid, AttrNumber key_attno, Oid key_type, AttrNumber time_attno
 							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 		CacheRegisterRelcacheCallback(forget_choices, (Datum) 0);
 	}
-	memset(&id, 0, sizeof(id));
-	id.relid = relid;
-	id.key_type = key_type;
-	id.key_attno = key_attno;
-	id.time_attno = time_attno;
-	choice = hash_search(choices, &id, HASH_ENTER, &found);
-	if (!found)
-	{
-		choice->is_good = false;
-		choice->index = InvalidOid; /* forget_choices may come before one is found */
-	}
-	return choice;
+	return hash_search(choices, id, action, NULL);
 }
 
 void
 ls_key_access_choose(KeyAccess *access, Relation rel, AttrNumber key_attno,
 					 Oid key_type, AttrNumber time_attno)
 {
-	Choice	   *choice = find_choice(RelationGetRelid(rel), key_attno, key_type, time_attno);
+	ChoiceKey	id;
+	Choice	   *choice;
 	uint64		nmessages_before;
-	bool		is_lasting;
 
-	if (choice->is_good)
+	memset(&id, 0, sizeof(id));
+	id.relid = RelationGetRelid(rel);
+	id.key_type = key_type;
+	id.key_attno = key_attno;
+	id.time_attno = time_attno;
+	choice = find_choice(&id, HASH_FIND);
+	if (choice)
 	{
+		Oid			index = choice->index;
+
 		*access = choice->access;
 		/* what the function remembers is to go when the caller's context does */
 		fmgr_info_copy(&access->eq, &choice->access.eq, CurrentMemoryContext);
-		if (!OidIsValid(choice->index))
+		if (!OidIsValid(index))
 			return;
 		/* taking the lock may bring the message that it is gone */
-		LockRelationOid(choice->index, AccessShareLock);
-		if (choice->is_good)
+		LockRelationOid(index, AccessShareLock);
+		if (find_choice(&id, HASH_FIND))
 		{
-			access->index = index_open(choice->index, NoLock);
+			access->index = index_open(index, NoLock);
 			return;
 		}
-		UnlockRelationOid(choice->index, AccessShareLock);
+		UnlockRelationOid(index, AccessShareLock);
 	}
 
 	/* not remembered where it ends in an error, nor if a message comes meanwhile */
-	choice->is_good = false;
 	nmessages_before = nmessages;
-	is_lasting = choose_index(access, rel, key_attno, key_type, time_attno);
+	if (!choose_index(access, rel, key_attno, key_type, time_attno) ||
+		nmessages != nmessages_before)
+		return;
+	choice = find_choice(&id, HASH_ENTER);
 	choice->index = access->index ? RelationGetRelid(access->index) : InvalidOid;
 	choice->access = *access;
 	choice->access.index = NULL;
 	fmgr_info_copy(&choice->access.eq, &access->eq, TopMemoryContext);
-	choice->is_good = is_lasting && nmessages == nmessages_before;
 }

@@ -10,7 +10,9 @@
  * A message for a table that rules read (autovacuum sends many) matters only if
  * the table has another shape afterwards.
  *
- * What is watched stays watched for as long as the backend lives.
+ * What is watched stays watched for as long as the table is there.  One that is
+ * gone is forgotten by a later transaction than that which found it so: for it may
+ * be gone in that transaction alone and come back, with a message, when it ends.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,6 +22,7 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -46,7 +49,8 @@ typedef struct WatchedTable
 								 * InvalidOid: several */
 	uint64		nmessages;		/* about it */
 	uint64		checked;		/* of these, what shape was taken after */
-	uint64		shape;
+	uint64		shape;			/* 0: it is gone */
+	TimestampTz taken_in;		/* when the transaction began that took it */
 } WatchedTable;
 
 WatchCounts ls_watch_messages = {0, 0, 0};
@@ -202,6 +206,7 @@ take_shape(WatchedTable *table)
 	uint64		nmessages = table->nmessages;
 
 	table->shape = ls_table_shape(table->relid);
+	table->taken_in = GetCurrentTransactionStartTimestamp();
 	table->checked = nmessages;
 }
 
@@ -245,6 +250,8 @@ ls_watch_check(void (*changed) (Oid root))
 	while ((table = hash_seq_search(&status)) != NULL)
 		if (table->checked != table->nmessages)
 			dirty = lappend_oid(dirty, table->relid);
+		else if (table->shape == 0 && table->taken_in != GetCurrentTransactionStartTimestamp())
+			(void) hash_search(watched, &table->relid, HASH_REMOVE, NULL);
 
 	foreach(lc, dirty)
 	{

@@ -287,6 +287,40 @@ select count(*) from leadstream.matches where contact_id = 100008;
 commit;
 select stream from leadstream.matches where contact_id = 100008 order by stream;
 
+-- a session of months keeps nothing of the partitions of days that are gone
+select leadstream.create_stream('daily', 'count(page within 7 days) >= 1000', '{Sales}') is not null, leadstream.enable('daily');
+create procedure days(n integer) language plpgsql as $$
+begin
+	for i in 1 .. n loop
+		create table day partition of page for values from ('2025-12-01') to ('2025-12-02');
+		commit;
+		insert into page values (100008, '2025-12-01', '/');
+		commit;
+		drop table day;
+		commit;
+	end loop;
+end
+$$;
+create function kept() returns bigint language sql as $$
+	select sum(used_bytes) from pg_backend_memory_contexts where name in ('leadstream indexes', 'leadstream watched tables')
+$$;
+call days(20);
+select kept() as kept_before \gset
+call days(100);
+select kept() - :kept_before < 2000 as is_little;
+-- one that comes back is not taken for gone
+create table day partition of page for values from ('2025-12-01') to ('2025-12-02');
+select leadstream.alter_stream('daily', rule => 'count(page where url = ''/back'') >= 1');
+begin;
+insert into page values (100008, '2025-12-01', '/');
+drop table day;
+insert into visit (contact_id, at, url) values (100008, '2026-01-01', '/p');
+rollback;
+insert into page values (100008, '2025-12-01', '/');
+create index on day (contact_id, at);
+insert into page values (100008, '2025-12-01', '/back');
+select count(*) from leadstream.matches where stream = 'daily';
+
 select leadstream.disable(stream) from leadstream.stream;
 select leadstream.detach(t) from unnest('{visit,event,page,contact}'::regclass[]) t;
 drop table leadstream.lead, leadstream.lead_match, leadstream.lead_event, leadstream.due, leadstream.score cascade;
