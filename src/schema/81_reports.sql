@@ -12,8 +12,11 @@
 -- clocks of those who wrote them may differ by what they waited for the lock,
 -- so an event counts from the latest instant that it, or one before it, has.
 --
--- Every window is one and the same, so a view sorts the events once; and a
--- condition on the lead or the contact reaches the events by its partition.
+-- No view sorts all events, where it need not, or joins them with themselves:
+-- the events of a lead are grouped by hashing, in any order, and told by _stays
+-- and _steps (story.c).  Each lead is grouped by all that a reader may ask for,
+-- so a condition on the lead, the contact, the team or the account reaches the
+-- events; and so it does by the partition of the windows of lead_history.
 
 create function leadstream._newer(old anyelement, new anyelement) returns anyelement
 language c immutable strict parallel safe
@@ -28,6 +31,70 @@ create aggregate leadstream._latest(anyelement) (
 );
 comment on aggregate leadstream._latest(anyelement) is
 'the last value that is not null, in the order of its input';
+
+-- The rows that _stays and _steps tell.
+create type leadstream._stay as (
+	stage			text,
+	entered_at		timestamptz,
+	left_at			timestamptz,
+	next_stage		text,
+	entered_by		text,
+	actor			text,
+	reason			text
+);
+comment on type leadstream._stay is
+'a stay of a lead in a stage';
+create type leadstream._step as (
+	stream_id		integer,
+	entered_at		timestamptz,
+	stage			text,
+	days			double precision,
+	is_there		boolean,
+	is_entry		boolean
+);
+comment on type leadstream._step is
+'a stage that a lead has been in since a stream brought it, how many days after that, whether it is there, and whether this is the first of them; stage is null where there is none';
+
+create function leadstream._tell(internal, event_id bigint, at timestamptz, what text, old text, new text,
+								 actor text, note text, stream_id integer) returns internal
+language c immutable parallel safe
+as 'MODULE_PATHNAME', 'leadstream_tell';
+comment on function leadstream._tell(internal, bigint, timestamptz, text, text, text, text, text, integer) is
+'adds an event to what is told of a lead';
+
+create function leadstream._told_stays(internal) returns leadstream._stay[]
+language c immutable parallel safe
+as 'MODULE_PATHNAME', 'leadstream_stays';
+comment on function leadstream._told_stays(internal) is
+'the stays of the lead that was told of';
+
+create function leadstream._told_steps(internal) returns leadstream._step[]
+language c immutable parallel safe
+as 'MODULE_PATHNAME', 'leadstream_steps';
+comment on function leadstream._told_steps(internal) is
+'the steps of the lead that was told of';
+
+create aggregate leadstream._stays(event_id bigint, at timestamptz, what text, old text, new text,
+								   actor text, note text, stream_id integer) (
+	sfunc = leadstream._tell,
+	stype = internal,
+	sspace = 400,
+	finalfunc = leadstream._told_stays,
+	parallel = safe
+);
+comment on aggregate leadstream._stays(bigint, timestamptz, text, text, text, text, text, integer) is
+'the stays of a lead in stages, of its events in any order';
+
+create aggregate leadstream._steps(event_id bigint, at timestamptz, what text, old text, new text,
+								   actor text, note text, stream_id integer) (
+	sfunc = leadstream._tell,
+	stype = internal,
+	sspace = 400,
+	finalfunc = leadstream._told_steps,
+	parallel = safe
+);
+comment on aggregate leadstream._steps(bigint, timestamptz, text, text, text, text, text, integer) is
+'each stream of a lead, and the stages that the lead has been in since, of its events in any order';
 
 -- What stages were called before, for the past is told by the names of then.
 create table leadstream.former_stage (
@@ -136,34 +203,17 @@ begin
 		comment on column leadstream.lead_events.account is 'account of the team; empty without accounts';
 
 		create or replace view leadstream.lead_stage_changes as
-		select h.lead_id, h.team, h.stage, h.entered_at, h.left_at, h.days, h.next_stage, h.entered_by,
-			   h.actor, h.reason, %8$s as contact_id, h.account
+		select h.lead_id, h.team, s.stage, s.entered_at, s.left_at,
+			   round(extract(epoch from s.left_at - s.entered_at) / 86400, 2) as days,
+			   s.next_stage, s.entered_by, s.actor, s.reason, %8$s as contact_id, h.account
 		from (
-			select c.*, lead(c.stage) over w as next_stage,
-				   round(extract(epoch from c.left_at - c.entered_at) / 86400, 2) as days
-			from (
-				select r.lead_id, r.contact_id, r.event_id, r.team, r.entered_at, r.what as entered_by,
-					   r.actor, r.note as reason, r.account,
-					   lead(r.entered_at) over w as left_at,
-					   case when r.what in ('deleted', 'cleared') then null
-							when lead(r.what) over w is null then r.last_name
-							else coalesce(lead(r.old) over w, r.new) end as stage
-				from (
-					select e.event_id, e.lead_id, e.contact_id, e.team, e.what, e.old, e.new,
-						   case when e.what <> 'created' then e.note end as note, e.actor, e.account,
-						   max(e.at) over w as entered_at,
-						   last_value(e.new) over (w rows between unbounded preceding
-												   and unbounded following) as last_name
-					from leadstream._lead_event e
-					where e.what in ('created', 'stage', 'renamed', 'reopened', 'deleted', 'cleared')
-					window w as (partition by e.lead_id, e.contact_id order by e.event_id)
-				) as r
-				where r.what <> 'renamed'
-				window w as (partition by r.lead_id, r.contact_id order by r.event_id)
-			) as c
-			window w as (partition by c.lead_id, c.contact_id order by c.event_id)
+			select e.lead_id, e.contact_id, e.team, e.account,
+				   leadstream._stays(e.event_id, e.at, e.what, e.old, e.new, e.actor, e.note, null) as stays
+			from leadstream._lead_event e
+			where e.what in ('created', 'stage', 'renamed', 'reopened', 'deleted', 'cleared')
+			group by e.lead_id, e.contact_id, e.team, e.account
 		) as h
-		where h.stage is not null;
+		cross join lateral unnest(h.stays) as s;
 		comment on view leadstream.lead_stage_changes is
 		'each stay of a lead in a stage, one after the other and without gaps. A stage that was renamed since bears the name that it had when the lead left it';
 		comment on column leadstream.lead_stage_changes.lead_id is 'number of the lead; it may be gone';
@@ -286,55 +336,49 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
 	perform leadstream._execute_for_contacts($ddl$
-		create or replace view leadstream._lead_entry as
-		select e.lead_id, e.team, coalesce(e.stream_id, 0) as stream_id,
-			   min(case when e.what = 'matched' and e.old is not null then e.old::timestamptz else e.at end) as entered_at, e.account
-		from leadstream._lead_event e
-		where (e.what = 'created' or e.what = 'matched')
-		  and (e.stream_id is null
-			   or e.lead_id not in (select d.lead_id from leadstream.lead_event d where d.what = 'deleted' and d.new is not null))
-		group by e.lead_id, e.team, coalesce(e.stream_id, 0), e.account;
-		comment on view leadstream._lead_entry is
-		'each stream of each lead, and since when: when it made the lead, or first came to it; one line without a stream for a lead made by hand. What streams brought of a lead that was merged goes on with the other one';
-
 		create or replace view leadstream._lead_step as
-		select e.account, e.team, e.stream_id, e.lead_id, e.entered_at, c.stage,
-			   min(greatest(c.entered_at, e.entered_at)) as reached_at, bool_or(c.left_at is null) as is_there
-		from leadstream._lead_entry e
-		join leadstream.lead_stage_changes c on c.lead_id = e.lead_id
-		where c.left_at is null or c.left_at > e.entered_at or c.entered_at >= e.entered_at
-		group by e.account, e.team, e.stream_id, e.lead_id, e.entered_at, c.stage;
+		select l.lead_id, l.team, l.account, s.stream_id, s.entered_at, s.stage, s.days, s.is_there, s.is_entry
+		from (
+			select e.lead_id, e.contact_id, e.team, e.account,
+				   leadstream._steps(e.event_id,
+									 case when e.what = 'matched' and e.old is not null
+										  then e.old::timestamptz else e.at end,
+									 e.what, e.old, e.new, null, null, e.stream_id) as steps
+			from leadstream._lead_event e
+			where e.what in ('created', 'matched', 'stage', 'renamed', 'reopened', 'deleted', 'cleared')
+			group by e.lead_id, e.contact_id, e.team, e.account
+		) as l
+		cross join lateral unnest(l.steps) as s;
 		comment on view leadstream._lead_step is
-		'the stages that each entry has been in since';
+		'each stream of each lead, since when it made the lead or first came to it, and the stages that the lead has been in since; stream 0 for a lead made by hand. What streams brought of a lead that was merged goes on with the other one';
 
 		create or replace view leadstream.funnel as
-		with cohort as (
-			select e.account, e.team, e.stream_id, date_trunc('month', e.entered_at at time zone %7$L)::date as month, count(*) as entered
-			from leadstream._lead_entry e
-			group by e.account, e.team, e.stream_id, 4
-		), line as (
-			select c.account, c.team, c.stream_id, c.month, s.stage, c.entered, 0::bigint as reached, 0::bigint as present
-			from cohort c
-			join leadstream.stage s on s.account = case
-				when exists (select from leadstream.stage o where o.account = c.account) then c.account else '' end
-			union all
-			select p.account, p.team, p.stream_id, date_trunc('month', p.entered_at at time zone %7$L)::date, p.stage, null as entered, count(*), count(*) filter (where p.is_there)
-			from leadstream._lead_step p
-			group by p.account, p.team, p.stream_id, 4, p.stage
-		)
-		select case when l.stream_id <> 0 then coalesce(n.stream, '#' || l.stream_id) end as stream, l.team, l.month, l.stage,
-			   l.entered, l.reached, round(l.reached::numeric / l.entered, 4) as share, l.present, coalesce(s.position, d.position) as stage_order,
+		select case when l.stream_id <> 0 then coalesce(n.stream, '#' || l.stream_id) end as stream, l.team, l.month, u.stage,
+			   l.entered, u.reached, round(u.reached::numeric / l.entered, 4) as share, u.present, coalesce(s.position, d.position) as stage_order,
 			   coalesce(s.is_closed, d.is_closed, false) as is_closed, nullif(l.stream_id, 0) as stream_id, l.account
 		from (
-			select l.account, l.team, l.stream_id, l.month, l.stage,
-				   max(max(l.entered)) over (partition by l.account, l.team, l.stream_id, l.month) as entered,
-				   max(l.reached) as reached, max(l.present) as present
-			from line l
-			group by l.account, l.team, l.stream_id, l.month, l.stage
+			select c.account, c.team, c.stream_id, c.month, sum(c.entered)::bigint as entered,
+				   array_agg(c.stage) filter (where c.stage is not null) as stages,
+				   array_agg(c.reached) filter (where c.stage is not null) as reached,
+				   array_agg(c.present) filter (where c.stage is not null) as present
+			from (
+				select p.stream_id, date_trunc('month', p.entered_at at time zone %7$L)::date as month, p.stage, p.team, p.account,
+					   count(*) filter (where p.is_entry) as entered, count(*) as reached, count(*) filter (where p.is_there) as present
+				from leadstream._lead_step p
+				group by p.stream_id, 2, p.stage, p.team, p.account
+			) as c
+			group by c.stream_id, c.month, c.team, c.account
 		) as l
+		cross join lateral (
+			select r.stage, r.reached, r.present from unnest(l.stages, l.reached, l.present) as r(stage, reached, present)
+			union all
+			select o.stage, 0, 0 from leadstream.stage o
+			where o.stage <> all (coalesce(l.stages, '{}'))
+			  and o.account = case when exists (select from leadstream.stage a where a.account = l.account) then l.account else '' end
+		) as u
 		left join leadstream.stream n on n.stream_id = l.stream_id
-		left join leadstream._known_stage s on s.account = l.account and s.stage = l.stage
-		left join leadstream._known_stage d on d.account = '' and d.stage = l.stage;
+		left join leadstream._known_stage s on s.account = l.account and s.stage = u.stage
+		left join leadstream._known_stage d on d.account = '' and d.stage = u.stage;
 		comment on view leadstream.funnel is
 		'entry cohorts: of the leads that a stream brought to a team in a month, how many have reached each stage; a line for each stream, team, month and stage. What was cleared or deleted since still counts, and two leads that were merged count as one';
 		comment on column leadstream.funnel.stream is 'the stream that brought them; null: they were made by hand; # and its number: it was dropped';
@@ -351,34 +395,35 @@ begin
 		comment on column leadstream.funnel.account is 'account of the team; empty without accounts';
 
 		create or replace view leadstream.conversion as
-		with cohort as (
-			select e.account, e.team, e.stream_id, count(*) as entered
-			from leadstream._lead_entry e
-			group by e.account, e.team, e.stream_id
-		), line as (
-			select c.account, c.team, c.stream_id, s.stage, c.entered, 0::bigint as reached, 0::bigint as present, null::double precision as days
-			from cohort c
-			join leadstream.stage s on s.account = case
-				when exists (select from leadstream.stage o where o.account = c.account) then c.account else '' end
-			union all
-			select p.account, p.team, p.stream_id, p.stage, null as entered, count(*), count(*) filter (where p.is_there),
-				   percentile_cont(0.5) within group (order by extract(epoch from p.reached_at - p.entered_at) / 86400)
-			from leadstream._lead_step p
-			group by p.account, p.team, p.stream_id, p.stage
-		)
-		select case when l.stream_id <> 0 then coalesce(n.stream, '#' || l.stream_id) end as stream, l.team, l.stage,
-			   l.entered, l.reached, round(l.reached::numeric / l.entered, 4) as share, l.present, round(l.days::numeric, 2) as median_days, coalesce(s.position, d.position) as stage_order,
+		select case when l.stream_id <> 0 then coalesce(n.stream, '#' || l.stream_id) end as stream, l.team, u.stage,
+			   l.entered, u.reached, round(u.reached::numeric / l.entered, 4) as share, u.present, round(u.days::numeric, 2) as median_days, coalesce(s.position, d.position) as stage_order,
 			   coalesce(s.is_closed, d.is_closed, false) as is_closed, nullif(l.stream_id, 0) as stream_id, l.account
 		from (
-			select l.account, l.team, l.stream_id, l.stage,
-				   max(max(l.entered)) over (partition by l.account, l.team, l.stream_id) as entered,
-				   max(l.reached) as reached, max(l.present) as present, max(l.days) as days
-			from line l
-			group by l.account, l.team, l.stream_id, l.stage
+			select c.account, c.team, c.stream_id, sum(c.entered)::bigint as entered,
+				   array_agg(c.stage) filter (where c.stage is not null) as stages,
+				   array_agg(c.reached) filter (where c.stage is not null) as reached,
+				   array_agg(c.present) filter (where c.stage is not null) as present,
+				   array_agg(c.days) filter (where c.stage is not null) as days
+			from (
+				select p.stream_id, p.stage, p.team, p.account, count(*) filter (where p.is_entry) as entered,
+					   count(*) as reached, count(*) filter (where p.is_there) as present,
+					   percentile_cont(0.5) within group (order by p.days) as days
+				from leadstream._lead_step p
+				group by p.stream_id, p.stage, p.team, p.account
+			) as c
+			group by c.stream_id, c.team, c.account
 		) as l
+		cross join lateral (
+			select r.stage, r.reached, r.present, r.days
+			from unnest(l.stages, l.reached, l.present, l.days) as r(stage, reached, present, days)
+			union all
+			select o.stage, 0, 0, null from leadstream.stage o
+			where o.stage <> all (coalesce(l.stages, '{}'))
+			  and o.account = case when exists (select from leadstream.stage a where a.account = l.account) then l.account else '' end
+		) as u
 		left join leadstream.stream n on n.stream_id = l.stream_id
-		left join leadstream._known_stage s on s.account = l.account and s.stage = l.stage
-		left join leadstream._known_stage d on d.account = '' and d.stage = l.stage;
+		left join leadstream._known_stage s on s.account = l.account and s.stage = u.stage
+		left join leadstream._known_stage d on d.account = '' and d.stage = u.stage;
 		comment on view leadstream.conversion is
 		'how far the leads of each stream got with each team, and how fast: the funnel without months; a line for each stream, team and stage';
 		comment on column leadstream.conversion.stream is 'the stream that brought them; null: they were made by hand; # and its number: it was dropped';

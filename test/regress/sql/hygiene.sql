@@ -109,7 +109,7 @@ insert into listed select 'pure', unnest('{
 	shift,as_instant,as_number,as_boolean,as_text,is_blank,json_element,json_has,times,always,
 	clock_timeline,period_timeline,row_span,beginnings,first_instant,first_count,
 	count_pieces,distinct_pieces,sum_pieces,avg_pieces,min_pieces,max_pieces,first_pieces,last_pieces,
-	_newer,_latest,
+	_newer,_latest,_tell,_told_stays,_told_steps,_stays,_steps,
 	_check_points,_check_batch,
 	_unkeyed_digest,_path_digest,_sales_functions,_label,_known,_not_null,_check_name,_check_requalify,_check_max_open,_check_place,_raise_no_stage,_raise_duplicate,_contact_text,_raise_enabled}'::name[]);
 
