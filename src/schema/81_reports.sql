@@ -295,9 +295,9 @@ begin
 												   end) over w, false) as is_hidden
 				from leadstream._lead_event e
 				where e.what <> 'note'
-				window w as (partition by e.lead_id, e.contact_id order by e.event_id)
+				window w as (partition by e.lead_id, e.contact_id, e.team, e.account order by e.event_id)
 			) as r
-			window w as (partition by r.lead_id, r.contact_id order by r.event_id)
+			window w as (partition by r.lead_id, r.contact_id, r.team, r.account order by r.event_id)
 		) as h
 		left join %4$s c on c.%5$I %6$s h.contact_id
 		left join leadstream._known_stage s on s.account = h.account and s.stage = h.stage
@@ -517,16 +517,17 @@ begin
 	perform leadstream._create_funnel_views();
 	perform leadstream._create_count_views();
 
+	-- Read when it is made, so it needs no path of its own, and a query that calls
+	-- it takes it in: of a team, or without the streams, it does no more than that.
 	create or replace function leadstream.board_at(instant timestamptz) returns setof leadstream.board
 	language sql stable
-	set search_path = pg_catalog, pg_temp
-	as $function$
+	begin atomic
 		select h.lead_id, h.team, h.stage, h.name, h.company, h.assigned_to, h.streams, h.created_at,
 			   h.stage_changed_at, h.contact_id, h.email, h.category, h.stage_order, h.account
 		from leadstream.lead_history h
-		where h.valid_from <= instant and (h.valid_until > instant or h.valid_until is null)
-		  and not h.is_hidden and not h.is_closed
-	$function$;
+		where h.valid_from <= board_at.instant and (h.valid_until > board_at.instant or h.valid_until is null)
+		  and not h.is_hidden and not h.is_closed;
+	end;
 	comment on function leadstream.board_at(timestamptz) is
 	'the board as it stood at an instant, also with leads that are gone since, rebuilt from lead_event: stage, sales user, streams, and what was hidden are those of then; '
 	'the contacts'' names, and which stages are closed, those of now.';

@@ -11,6 +11,11 @@
 -- Several steps may be at one instant: then the board of that instant is that
 -- of the last, and a stay may have no length.
 --
+-- At the end of a world events are strewn among its own that no step of it would
+-- write so: leads merged away, entries before the beginning, stages nobody knows,
+-- clocks that run backwards.  What they mean is told by looking for each event at
+-- all others of its lead.
+--
 -- psql -X -v ON_ERROR_STOP=1 -f test/agree/agree_reports.sql
 --      -v seed=N -v worlds=N -v steps=N
 
@@ -305,6 +310,130 @@ begin
 end
 $$;
 
+-- Events in any order, of clocks that run as they like, and such as the diary's
+-- steps do not bring about: the same said of each event by itself.
+create procedure rp.disorder(leads int) language plpgsql as $$
+begin
+	insert into leadstream.lead_event (lead_id, contact_id, team_id, at, actor, what, old, new, note, stream_id)
+	select 1000000 + n, 1 + n % 8, (select t.team_id from leadstream.team t where t.team = chr(65 + n % 2)),
+		   timestamptz '2026-01-30 00:00Z' + floor(random() * 40) * interval '2 hours', 'who ' || n, k.what,
+		   case when k.what in ('created', 'note', 'assigned') then null
+				when k.what = 'matched' then case when random() < 0.3 then '2026-01-' || 20 + n % 10 || 'T03:00:00Z' end
+				when random() < 0.8 then (array['MQL', 'SQL', 'Won', 'Früher'])[1 + floor(random() * 4)] end,
+		   case when k.what in ('created', 'stage', 'reopened', 'renamed') then (array['MQL', 'SQL', 'Won', 'Früher'])[1 + floor(random() * 4)]
+				when k.what = 'deleted' and random() < 0.5 then n::text end,
+		   case when random() < 0.5 then 'note ' || i end,
+		   case when k.what in ('created', 'matched') and random() < 0.9
+				then (array(select s.stream_id from leadstream.stream s order by s.stream))[1 + floor(random() * 3)] end
+	from generate_series(1, leads) as n, generate_series(0, n % 12) as i
+	cross join lateral (
+		select case when i = 0 then 'created'
+					else (array['matched', 'matched', 'stage', 'stage', 'stage', 'renamed', 'reopened', 'deleted', 'cleared', 'note', 'assigned'])[1 + floor(random() * 11 + 0 * n)] end as what) as k
+	order by random();
+	analyze leadstream.lead_event;
+end
+$$;
+
+create procedure rp.look_back() language plpgsql as $$
+begin
+	drop table if exists rp.told_stay, rp.told_entry, rp.told_step;
+	-- from its beginning to the next event that is not a renaming
+	create table rp.told_stay as
+	with event as materialized (
+		select e.*, t.team from leadstream.lead_event e join leadstream.team t using (team_id)
+		where e.what in ('created', 'stage', 'renamed', 'reopened', 'deleted', 'cleared')
+	), stay as (
+		select e.*, (select max(b.at) from event b where b.lead_id = e.lead_id and b.event_id <= e.event_id) as entered_at,
+			   (select min(n.event_id) from event n where n.lead_id = e.lead_id and n.event_id > e.event_id and n.what <> 'renamed') as next_id
+		from event e where e.what <> 'renamed'
+	), named as (
+		select s.*, n.entered_at as left_at,
+			   case when s.what in ('deleted', 'cleared') then null
+					when n.event_id is not null then coalesce(n.old, s.new)
+					else (select l.new from event l where l.lead_id = s.lead_id order by l.event_id desc limit 1) end as stage
+		from stay s left join stay n on n.event_id = s.next_id
+	)
+	select s.lead_id, s.contact_id, s.team, s.stage, s.entered_at, s.left_at,
+		   round(extract(epoch from s.left_at - s.entered_at) / 86400, 2) as days, n.stage as next_stage,
+		   s.what as entered_by, s.actor, case when s.what <> 'created' then s.note end as reason
+	from named s left join named n on n.event_id = s.next_id
+	where s.stage is not null;
+
+	create table rp.told_entry as
+	select e.lead_id, t.team, s.stream,
+		   min(case when e.what = 'matched' then coalesce(e.old::timestamptz, e.at) else e.at end) as entered_at
+	from leadstream.lead_event e
+	join leadstream.team t using (team_id)
+	left join leadstream.stream s using (stream_id)
+	where e.what in ('created', 'matched')
+	  and not (e.stream_id is not null
+			   and exists (select from leadstream.lead_event d where d.lead_id = e.lead_id and d.what = 'deleted' and d.new is not null))
+	group by e.lead_id, t.team, s.stream;
+
+	create table rp.told_step as
+	select e.*, s.stage, min(greatest(s.entered_at, e.entered_at)) as reached_at, bool_or(s.left_at is null) as is_there
+	from rp.told_entry e
+	join rp.told_stay s on s.lead_id = e.lead_id and (s.left_at is null or s.left_at > e.entered_at or s.entered_at >= e.entered_at)
+	group by e.lead_id, e.team, e.stream, e.entered_at, s.stage;
+end
+$$;
+
+create procedure rp.check_disorder(w int) language plpgsql as $$
+declare
+	zone text := (select z.zone from rp.zone z);
+begin
+	call rp.same(format('world %s: stays of events in disorder', w),
+		'select lead_id, contact_id, team, stage, entered_at, left_at, days, next_stage, entered_by, actor, reason from leadstream.lead_stage_changes',
+		'table rp.told_stay');
+	call rp.same(format('world %s: stays of one lead, contact, team', w),
+		'select lead_id, stage, entered_at from leadstream.lead_stage_changes where lead_id = 1000011
+		 union all select lead_id, stage, entered_at from leadstream.lead_stage_changes where contact_id = 3
+		 union all select lead_id, stage, entered_at from leadstream.lead_stage_changes where team = ''B''',
+		'select t.lead_id, t.stage, t.entered_at from rp.told_stay t, (values (1000011, null, null), (null, 3, null), (null, null, ''B'')) as v(lead_id, contact_id, team)
+		 where t.lead_id = v.lead_id or t.contact_id = v.contact_id or t.team = v.team');
+	call rp.same(format('world %s: funnel of events in disorder', w),
+		'select stream, team, month, stage, entered, reached, present, share from leadstream.funnel',
+		format('with entry as (
+				select e.*, date_trunc(''month'', entered_at at time zone %1$L)::date as month from rp.told_entry e
+			), cohort as (
+				select stream, team, month, count(*) as entered from entry group by 1, 2, 3
+			), step as (
+				select stream, team, date_trunc(''month'', entered_at at time zone %1$L)::date as month, stage,
+					   count(*) as reached, count(*) filter (where is_there) as present
+				from rp.told_step group by 1, 2, 3, 4
+			), line as (
+				select c.*, s.stage from cohort c, leadstream.stage s
+				union select c.*, s.stage from cohort c join step s on s.stream is not distinct from c.stream and s.team = c.team and s.month = c.month
+			)
+			select l.stream, l.team, l.month, l.stage, l.entered, coalesce(s.reached, 0), coalesce(s.present, 0),
+				   round(coalesce(s.reached, 0)::numeric / l.entered, 4)
+			from line l
+			left join step s on s.stream is not distinct from l.stream and s.team = l.team and s.month = l.month and s.stage = l.stage', zone));
+	call rp.same(format('world %s: conversion of events in disorder', w),
+		'select stream, team, stage, entered, reached, present, median_days from leadstream.conversion where reached > 0',
+		'select s.stream, s.team, s.stage, e.entered, count(*), count(*) filter (where s.is_there),
+			round((percentile_cont(0.5) within group (order by extract(epoch from s.reached_at - s.entered_at) / 86400))::numeric, 2)
+		 from rp.told_step s
+		 join (select stream, team, count(*) as entered from rp.told_entry group by 1, 2) e on e.stream is not distinct from s.stream and e.team = s.team
+		 group by s.stream, s.team, s.stage, e.entered');
+	call rp.same(format('world %s: time in stages of events in disorder', w),
+		'select team, stage, stays, average_days, median_days, present, present_since from leadstream.time_in_stage',
+		'select team, stage, count(*) filter (where next_stage is not null), round(avg(days) filter (where next_stage is not null), 2),
+			round((percentile_cont(0.5) within group (order by days) filter (where next_stage is not null))::numeric, 2),
+			count(*) filter (where left_at is null), min(entered_at) filter (where left_at is null)
+		 from rp.told_stay where next_stage is not null or left_at is null group by 1, 2');
+	call rp.same(format('world %s: first actions of events in disorder', w),
+		'select lead_id, created_at, first_action_at, first_action, actor from leadstream.first_actions',
+		'select lead_id, created_at, min(at), (array_agg(what order by event_id))[1], (array_agg(actor order by event_id))[1] from (
+			select lead_id, min(at) as created_at from leadstream.lead_event where what = ''created'' group by 1) c
+		 left join leadstream.lead_event e using (lead_id)
+		 where e.what in (''stage'', ''note'', ''hidden'', ''deleted'') group by 1, 2
+		 union all
+		 select lead_id, min(at) filter (where what = ''created''), null, null, null from leadstream.lead_event group by 1
+		 having bool_or(what = ''created'') and not bool_or(what in (''stage'', ''note'', ''hidden'', ''deleted''))');
+end
+$$;
+
 select format('# agree_reports: seed %s, %s worlds of %s steps', :seed, :worlds, :steps);
 select s.command
 from generate_series(1, :worlds) as w,
@@ -313,7 +442,10 @@ from generate_series(1, :worlds) as w,
 		(2, format('call rp.begin_world(%s)', w)),
 		(3, format('call rp.live(%s)', :steps)),
 		(4, format('call rp.check_world(%s)', w)),
-		(5, 'call rp.end_world()')) as s(n, command)
+		(5, 'call rp.disorder(120)'),
+		(6, 'call rp.look_back()'),
+		(7, format('call rp.check_disorder(%s)', w)),
+		(8, 'call rp.end_world()')) as s(n, command)
 order by w, n
 \gexec
 select line from rp.tap order by n;
