@@ -372,7 +372,7 @@ begin
 		cross join lateral (
 			select r.stage, r.reached, r.present from unnest(l.stages, l.reached, l.present) as r(stage, reached, present)
 			union all
-			select o.stage, 0, 0 from leadstream.stage o
+			select o.stage, 0 as reached, 0 as present from leadstream.stage o
 			where o.stage <> all (coalesce(l.stages, '{}'))
 			  and o.account = case when exists (select from leadstream.stage a where a.account = l.account) then l.account else '' end
 		) as u
@@ -417,7 +417,7 @@ begin
 			select r.stage, r.reached, r.present, r.days
 			from unnest(l.stages, l.reached, l.present, l.days) as r(stage, reached, present, days)
 			union all
-			select o.stage, 0, 0, null from leadstream.stage o
+			select o.stage, 0 as reached, 0 as present, null as days from leadstream.stage o
 			where o.stage <> all (coalesce(l.stages, '{}'))
 			  and o.account = case when exists (select from leadstream.stage a where a.account = l.account) then l.account else '' end
 		) as u
