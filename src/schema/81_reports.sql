@@ -475,20 +475,34 @@ begin
 		comment on column leadstream.leads_daily.account is 'account of the team; empty without accounts';
 
 		create or replace view leadstream.time_in_stage as
-		select c.team, c.stage, count(*) filter (where c.next_stage is not null) as stays,
-			   round(avg(c.days) filter (where c.next_stage is not null), 2) as average_days,
-			   round((percentile_cont(0.5) within group (order by c.days)
-					  filter (where c.next_stage is not null))::numeric, 2) as median_days,
-			   round((percentile_cont(0.9) within group (order by c.days)
-					  filter (where c.next_stage is not null))::numeric, 2) as p90_days,
-			   count(*) filter (where c.left_at is null) as present,
-			   min(c.entered_at) filter (where c.left_at is null) as present_since,
-			   max(coalesce(s.position, d.position)) as stage_order, c.account
-		from leadstream.lead_stage_changes c
+		select c.team, c.stage, c.stays, c.average_days, c.median_days, c.p90_days, c.present, c.present_since,
+			   coalesce(s.position, d.position) as stage_order, c.account
+		from (
+			select c.stage, c.team, c.account, count(*) filter (where c.next_stage is not null) as stays,
+				   round(avg(c.days) filter (where c.next_stage is not null), 2) as average_days,
+				   round((percentile_cont(0.5) within group (order by c.days)
+						  filter (where c.next_stage is not null))::numeric, 2) as median_days,
+				   round((percentile_cont(0.9) within group (order by c.days)
+						  filter (where c.next_stage is not null))::numeric, 2) as p90_days,
+				   count(*) filter (where c.left_at is null) as present,
+				   min(c.entered_at) filter (where c.left_at is null) as present_since
+			from (
+				select s.stage, l.team, l.account, s.next_stage, s.entered_at, s.left_at,
+					   round(extract(epoch from s.left_at - s.entered_at) / 86400, 2) as days
+				from (
+					select e.lead_id, e.contact_id, e.team, e.account,
+						   leadstream._stays(e.event_id, e.at, e.what, e.old, e.new, null, null, null) as stays
+					from leadstream._lead_event e
+					where e.what in ('created', 'stage', 'renamed', 'reopened', 'deleted', 'cleared')
+					group by e.lead_id, e.contact_id, e.team, e.account
+				) as l
+				cross join lateral unnest(l.stays) as s
+			) as c
+			where c.left_at is null or c.next_stage is not null
+			group by c.stage, c.team, c.account
+		) as c
 		left join leadstream._known_stage s on s.account = c.account and s.stage = c.stage
-		left join leadstream._known_stage d on d.account = '' and d.stage = c.stage
-		where c.left_at is null or c.next_stage is not null
-		group by c.account, c.team, c.stage;
+		left join leadstream._known_stage d on d.account = '' and d.stage = c.stage;
 		comment on view leadstream.time_in_stage is
 		'how long leads stay in each stage of each team; stays that ended because the lead was deleted or cleared are left out';
 		comment on column leadstream.time_in_stage.team is 'team on whose board the leads are, or were';

@@ -73,13 +73,21 @@ begin
 							   count(*) filter (where l.is_closed)), ''
 		from leadstream.leads l where own_account in ('', l.account);
 	return query
+		with past as materialized (
+			-- read once: there may be many, and today is a day of this week
+			select e.what, e.at >= today as is_today, count(*) as events
+			from leadstream._lead_event e
+			where e.at >= date_trunc('week', today, zone) and own_account in ('', e.account)
+			  and e.what in ('created', 'stage', 'reopened', 'deleted', 'cleared')
+			group by 1, 2
+		)
 		select p.period, format('%s new, %s moved, %s gone',
-								count(*) filter (where e.what = 'created'),
-								count(*) filter (where e.what in ('stage', 'reopened')),
-								count(*) filter (where e.what in ('deleted', 'cleared'))), ''
-		from (values (1, 'today', today), (2, 'this week', date_trunc('week', today, zone))) as p(i, period, since)
-		left join leadstream._lead_event e on e.at >= p.since and own_account in ('', e.account)
-		group by p.i, p.period order by p.i;
+								coalesce(sum(e.events) filter (where e.what = 'created'), 0),
+								coalesce(sum(e.events) filter (where e.what in ('stage', 'reopened')), 0),
+								coalesce(sum(e.events) filter (where e.what in ('deleted', 'cleared')), 0)), ''
+		from (values ('today', true), ('this week', false)) as p(period, is_today)
+		left join past e on e.is_today or not p.is_today
+		group by p.is_today, p.period order by p.is_today desc;
 	return query
 		with board as (
 			select t.team_id, t.team, t.is_active, l.stage, coalesce(o.position, d.position) as position,
