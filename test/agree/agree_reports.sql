@@ -329,7 +329,7 @@ begin
 	cross join lateral (
 		select case when i = 0 then 'created'
 					else (array['matched', 'matched', 'stage', 'stage', 'stage', 'renamed', 'reopened', 'deleted', 'cleared', 'note', 'assigned'])[1 + floor(random() * 11 + 0 * n)] end as what) as k
-	order by random();
+	order by md5(n || ' ' || i);
 	analyze leadstream.lead_event;
 end
 $$;
