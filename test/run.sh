@@ -140,7 +140,8 @@ count() { grep -cE "$1" "$2" || true; }
 
 # pg_regress and its isolation sister speak TAP from 16 on.
 driver() {
-  local suite=$1 program=$2 rc=0 log good bad
+  # one program for all files of the suite
+  local suite=$1 program=$2 rc=0 log good bad limit=$((limit * 4))
   shift 2
   log=$work/log/$suite.log
   as mkdir "$work/out/$suite"
@@ -149,6 +150,7 @@ driver() {
   good=$(count '^(test .* \.\.\. ok|ok +[0-9])' "$log")
   bad=$(count '^(test .* \.\.\. (FAILED|failed)|not ok +[0-9])' "$log")
   if [ $rc != 0 ] && [ "$bad" = 0 ]; then bad=1; tail -n 30 "$log"; fi
+  if [ $rc = 124 ]; then note "stopped after $limit s"; fi
   passed=$((passed + good)) failed=$((failed + bad))
   if [ -s "$work/out/$suite/regression.diffs" ]; then head -n 400 "$work/out/$suite/regression.diffs"; fi
 }
