@@ -270,7 +270,7 @@ ls_gather_complete(Gathering *gather)
 	candidates = make_twice(gather);
 	for (int64 i = 0; i < n; i++)
 		/* whoever got another key has one of these */
-		if (candidates[i].stream_id == 0 && candidates[i].digest == SCORES_OF_CONTACT &&
+		if (candidates[i].stream_id == 0 && candidates[i].digest == KEPT_OF_CONTACT &&
 			bsearch_arg(&candidates[i].key, gather->arrived, gather->narrived, sizeof(Datum),
 						cmp_keys, &order) != NULL)
 		{

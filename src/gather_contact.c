@@ -313,7 +313,7 @@ ls_gather_contact(Gathering *gather, TriggerData *trigdata)
 	}
 	/* those of the account that it has left, and what rows do not follow to a new key */
 	if (is_rekeyed || (is_update && all))
-		ls_gather_candidate(gather, &row, 0, SCORES_OF_CONTACT, byval, len);
+		ls_gather_candidate(gather, &row, 0, KEPT_OF_CONTACT, byval, len);
 	for (int c = 0; is_update && c < fired->ncolumns; c++)
 		if (fired->is_read[c] && is_changed(trigdata, fired->columns[c]))
 			gather_changed(gather, &row, fired->digests[c], attached, byval, len);

@@ -297,7 +297,10 @@ judge_candidates(Chunk *chunk, Snapshot snapshot, bool foreign,
 			}
 			if (!is_own_account(judge, stream))
 			{
-				chunk->verdicts[i] = VERDICT_NO;
+				/* what time made of it before it went over is the stream's */
+				chunk->verdicts[i] = chunk->dues && !settlement->is_tick &&
+					judge_past(chunk, i, &past, snapshot, start, program, chunk->clock - 1) ?
+					VERDICT_CLOCK : VERDICT_NO;
 				continue;
 			}
 			if (chunk->dues)

@@ -40,8 +40,8 @@ typedef struct Candidate
 
 /* In place of a digest: what the contact's rows are entered under. */
 #define ROWS_OF_CONTACT		0
-/* and: the scores that are kept of it */
-#define SCORES_OF_CONTACT	1
+/* and: the scores that are kept of it, and the streams that wait for it */
+#define KEPT_OF_CONTACT		1
 
 /* Where candidates come from: a table, and a kind or the contacts. */
 typedef struct CandidateOrigin

@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 
 #include "chunk.h"
+#include "due.h"
 #include "lookup.h"
 #include "program_rows.h"
 #include "score_store.h"
@@ -202,6 +203,33 @@ append_scores(Chunk *result, uint64 serial, const Candidate *candidate, const Ro
 	ls_scores_close(reader);
 }
 
+/*
+ * Add the streams that wait for the clock to make them true of a contact: it may
+ * have, while the contact was of an account that it has left.
+ */
+static void
+append_waiting(Chunk *result, uint64 serial, const Candidate *candidate, const RowPlace *place,
+			   Snapshot snapshot)
+{
+	StreamSet  *set = result->settlement->set;
+	DueReader  *reader = ls_due_open(set->contacts, snapshot);
+	DueEntry   *entries;
+	int			n;
+
+	if (reader == NULL)
+		return;
+	n = ls_due_read(reader, candidate->key, 0, &entries);
+	for (int i = 0; i < n; i++)
+	{
+		IndexHits	hits = {.n = 1, .streams = &entries[i].stream_id};
+		CachedStream *stream = ls_streams_get(set, entries[i].stream_id);
+
+		if (stream && ls_streams_lock(set, stream) != NULL)
+			append_found(result, serial, candidate, place, NULL, NULL, &hits);
+	}
+	ls_due_close(reader);
+}
+
 void
 ls_chunk_expand(Chunk *chunk, Snapshot snapshot)
 {
@@ -265,9 +293,10 @@ ls_chunk_expand(Chunk *chunk, Snapshot snapshot)
 
 			if (chunk->verdicts[i] != VERDICT_OPEN || candidate->stream_id != 0)
 				continue;
-			if (candidate->digest == SCORES_OF_CONTACT)
+			if (candidate->digest == KEPT_OF_CONTACT)
 			{
 				append_scores(&result, serial, candidate, &chunk->places[start], snapshot);
+				append_waiting(&result, serial, candidate, &chunk->places[start], snapshot);
 				continue;
 			}
 			if (candidate->digest == ROWS_OF_CONTACT)
