@@ -161,8 +161,8 @@ need_stream(int32 stream_id)
 /*
  * _backfill(stream_id integer, batch integer, is_new boolean) -> bigint: make the
  * leads of the next contacts, or put on record that all begins, or wait for those who
- * were writing then; returns how many leads, or null if there are no more contacts.  Who is new begins again where all
- * was done before he came.
+ * were writing then; returns how many leads, or null if there are no more contacts.
+ * Who is new begins again where all was done before he came.
  */
 Datum
 leadstream_backfill(PG_FUNCTION_ARGS)

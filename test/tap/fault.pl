@@ -31,16 +31,6 @@ sub sqlstate_of
 	return $states[-1] || 'none';
 }
 
-sub is_exact
-{
-	my ($when) = @_;
-
-	is(join('', map { $node->safe_psql('postgres', mismatches($_)) } sort keys %LeadWorld::streams),
-		'', "$when: leads are what the committed rows say");
-	is($node->safe_psql('postgres', disorder()), '', "$when: the lead tables are in order");
-	return;
-}
-
 sub count_of
 {
 	return $node->safe_psql('postgres', "select count(*) from $_[0]");
@@ -86,7 +76,7 @@ foreach my $call ("fetch_history('pricing')", "disable('pricing'); select leadst
 $holder->query_safe('commit;');
 is(count_of("leadstream.matches where stream = 'pricing'"), '2', 'the first two rows are not enough');
 $node->safe_psql('postgres', "insert into visit (contact_id, url) values (1, '/pricing')");
-is_exact('after a hot contact');
+is_exact($node, 'after a hot contact');
 
 
 # --------------------------------------------------------------------------
@@ -134,7 +124,7 @@ cmp_ok($cancelled, '>', 0, 'a long insert was cancelled');
 $node->safe_psql('postgres', "insert into form (contact_id, name) select id, 'demo' from contact where id between 1001 and 1200");
 is(count_of("leadstream.matches where stream = 'demo' and contact_id between 1001 and 1200"), '200', 'the next insert makes its leads');
 $node->safe_psql('postgres', "delete from contact where id > 1000; select leadstream.fetch_history('demo')");
-is_exact('after cancellation');
+is_exact($node, 'after cancellation');
 
 # Somebody else's hand: pg_cancel_backend, pg_terminate_backend.
 $holder->query_safe("begin; insert into visit (contact_id, url) values (6, '/');");
@@ -151,7 +141,7 @@ foreach my $how ('pg_cancel_backend', 'pg_terminate_backend')
 	eval { $fetcher->quit };
 }
 $holder->query_safe('rollback;');
-is_exact('after another hand');
+is_exact($node, 'after another hand');
 
 
 # --------------------------------------------------------------------------
@@ -183,7 +173,7 @@ is(count_of('form where contact_id between 7 and 9'), '0', 'which has left no ro
 is(count_of('leadstream.lead where contact_id between 7 and 9'), '0', 'and no leads');
 is(sqlstate_of("begin; insert into form (contact_id, name) values (7, 'demo'); savepoint a; insert into form (contact_id, name) values (8, 'demo'); rollback to a; insert into form (contact_id, name) values (9, 'demo'); commit;"),
 	'P0008', 'in a savepoint, too');
-is_exact('after an error of others');
+is_exact($node, 'after an error of others');
 $node->safe_psql('postgres', 'drop trigger refuse on leadstream.lead');
 
 
@@ -217,7 +207,7 @@ foreach my $query ('select * from leadstream.lead', 'select * from leadstream.le
 # The setting may be named before the library that knows it is loaded.
 $node->psql('postgres', "set leadstream.capture = off; insert into form (contact_id, name) values (12, 'demo')", @as_app);
 is(count_of("leadstream.matches where contact_id = 12"), '1', 'it may not switch capture off');
-is_exact('after a role with INSERT alone');
+is_exact($node, 'after a role with INSERT alone');
 
 my @complaints = scan_log(
 	$node->logfile,

@@ -61,16 +61,6 @@ sub forget
 	return;
 }
 
-sub is_exact
-{
-	my ($when) = @_;
-
-	is(join('', map { $node->safe_psql('postgres', mismatches($_)) } sort keys %LeadWorld::streams),
-		'', "$when: leads are what the committed rows say");
-	is($node->safe_psql('postgres', disorder()), '', "$when: the lead tables are in order");
-	return;
-}
-
 sub count_of
 {
 	return $node->safe_psql('postgres', "select count(*) from $_[0]");
@@ -102,7 +92,7 @@ foreach my $way (sort keys %calls)
 {
 	forget();
 	$duration{$way} = seconds_of($way);
-	is_exact("$way by itself");
+	is_exact($node, "$way by itself");
 	note sprintf '%s: %.1f s, %d leads', $way, $duration{$way}, count_of('leadstream.lead');
 }
 
@@ -121,7 +111,7 @@ foreach my $round (1 .. $nkills)
 		$node->poll_query_until('postgres', 'select true');
 		note sprintf 'round %d, %s: %s with %d leads', $round, $way, $victim ? 'killed' : 'done', count_of('leadstream.lead');
 		seconds_of($way);
-		is_exact("round $round, $way");
+		is_exact($node, "round $round, $way");
 	}
 }
 
@@ -161,13 +151,13 @@ foreach my $way (sort keys %calls)
 	my $before = count_of('visit');
 	my $seconds = seconds_of($way);
 	note sprintf '%s beside writers: %.1f s, %d visits meanwhile', $way, $seconds, count_of('visit') - $before;
-	is_exact("$way beside writers");
+	is_exact($node, "$way beside writers");
 	cmp_ok(count_of('visit'), '>', $before, 'who wrote');
 	append_to_file("$dir/stop", 'stop');
 	$node->safe_psql('postgres', "select pg_terminate_backend(pid) from pg_stat_activity where application_name in ('visits', 'forms')");
 	waitpid $_, 0 foreach @workers;
 	unlink "$dir/stop";
-	is_exact("$way, afterwards");
+	is_exact($node, "$way, afterwards");
 }
 is($node->safe_psql('postgres', q{select deadlocks from pg_stat_database where datname = 'postgres'}), '0', 'there was no deadlock');
 is( join(

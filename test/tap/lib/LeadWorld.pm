@@ -14,8 +14,9 @@ use warnings;
 
 use Exporter 'import';
 use PostgreSQL::Test::Utils;
+use Test::More;
 
-our @EXPORT = qw(make_world enable_streams mismatches disorder scan_log);
+our @EXPORT = qw(make_world enable_streams mismatches disorder is_exact scan_log);
 
 # name => [rule, the same of a contact c in SQL, teams]
 our %streams = (
@@ -178,6 +179,17 @@ sub disorder
 		  and (select count(*) from leadstream.lead_event d
 			   where d.lead_id = e.lead_id and d.what in ('cleared', 'deleted')) <> 1
 		limit 5) as f};
+}
+
+# Are the leads of all streams what the committed rows say, and in order?
+sub is_exact
+{
+	my ($node, $when) = @_;
+
+	is(join('', map { $node->safe_psql('postgres', mismatches($_)) } sort keys %streams),
+		'', "$when: leads are what the committed rows say");
+	is($node->safe_psql('postgres', disorder()), '', "$when: the lead tables are in order");
+	return;
 }
 
 # The complaints in a server log written with log_line_prefix = '%m|%p|%a|%e|',
